@@ -1,0 +1,52 @@
+"""The Python API, in the original's names. Each takes a registry's path, or finds the configured one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from metahuman_core.registry import FALLBACK_BASE, Version, load_registry, reset_to_original
+from metahuman_core.settings import load_settings
+
+
+class CurrentBase(NamedTuple):
+    """The base of the next run: a Hub id or a path relative to the root, and which of the two (`type`)."""
+
+    model: str
+    type: str
+
+
+def get_current_base_model(
+    registry: str | os.PathLike[str] | None = None, *, profile: str | None = None
+) -> CurrentBase:
+    """The base that the next run starts from; `Qwen/Qwen3-14B` where there is no registry yet."""
+    found = load_registry(_path(registry, profile))
+    if found is None:
+        return CurrentBase(FALLBACK_BASE, "huggingface")
+    return CurrentBase(found.current_base_model, found.model_type)
+
+
+def get_training_history(
+    registry: str | os.PathLike[str] | None = None, *, profile: str | None = None
+) -> tuple[Version, ...]:
+    """All versions, oldest first. Runs that failed are not among them."""
+    found = load_registry(_path(registry, profile))
+    return found.training_history if found else ()
+
+
+def reset_to_original_base(
+    registry: str | os.PathLike[str] | None = None, *, profile: str | None = None
+) -> CurrentBase:
+    """Let the next run start from the original base again. No version is deleted."""
+    after = reset_to_original(_path(registry, profile))
+    return CurrentBase(after.current_base_model, after.model_type)
+
+
+def _path(registry: str | os.PathLike[str] | None, profile: str | None) -> Path:
+    if registry is not None:
+        return Path(registry)
+    settings = load_settings()
+    # One profile needs no name; without any, the common registry is meant.
+    name = profile or next(iter(settings.profiles), "")
+    return settings.registry_path(name)

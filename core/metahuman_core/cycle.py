@@ -1,0 +1,129 @@
+"""One cycle, from the chosen memories to a registered version: the data's own way, step by step.
+
+Invariant: each step is done once. Its artefact gets its name when it is whole, its journal entry comes last, and a run
+that was killed anywhere goes on behind the last entry and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from metahuman_core.dataset.build import Dataset, build_dataset
+from metahuman_core.durable import remove
+from metahuman_core.errors import StoppedError
+from metahuman_core.gate import Evaluation, judge
+from metahuman_core.hub import local_folder
+from metahuman_core.journal import Journal
+from metahuman_core.layout import ProfilePaths, root_of_run
+from metahuman_core.plan import Plan, read_memories
+from metahuman_core.progress import Progress, Report, StopRequested
+from metahuman_core.registering import Made, register
+from metahuman_core.registry import Version
+from metahuman_core.results import Adapter, Checked, Gguf, Merged
+from metahuman_core.serving import SERVING, Serving
+from metahuman_core.steps.check import check_gguf, require_passed
+from metahuman_core.steps.evaluate import evaluate
+from metahuman_core.steps.gguf import make_gguf
+from metahuman_core.steps.merge import merge
+from metahuman_core.steps.serve import write_modelfile
+from metahuman_core.steps.train import Anchor, train
+
+
+def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: StopRequested) -> Version:
+    """Bring the run in `run_dir` to a registered version from wherever it stands. StoppedError if asked to stop."""
+    journal = Journal.open(run_dir, now)
+    plan = TypeAdapter(Plan).validate_python(journal.file.inputs)
+    root = root_of_run(run_dir.absolute())
+    anchor = Anchor(
+        folder=local_folder(plan.anchor, plan.anchor_revision, root),
+        name=plan.anchor,
+        revision=plan.anchor_revision,
+        warm_start=root / plan.warm_start if plan.warm_start else None,
+    )
+    out = run_dir / "dataset.jsonl", run_dir / "adapter", run_dir / "model", run_dir / "model.gguf"
+    dataset_file, adapter_dir, model_dir, gguf_file = out
+
+    def may_go_on(step: str) -> None:
+        if stop():
+            raise StoppedError(f"stopped before {step}", "the same command goes on")
+        report(Progress(step))
+
+    may_go_on("dataset")
+    new, replay = read_memories(run_dir)
+    dataset = journal.step(
+        "dataset",
+        Dataset,
+        [plan.memories_sha256, plan.dataset, plan.system],
+        lambda: build_dataset(new, replay, plan.dataset, plan.system, dataset_file),
+    )
+    may_go_on("train")
+    adapter = journal.step(
+        "train",
+        Adapter,
+        [dataset.sha256, plan.anchor, plan.anchor_revision, plan.warm_start, plan.training],
+        lambda: train(dataset_file, anchor, plan.training, run_dir, report, stop),
+    )
+    may_go_on("evaluate")
+    old = [ProfilePaths(root, plan.profile).run_dir(label) / "dataset.jsonl" for label in plan.ancestry]
+    evaluation = journal.step(
+        "evaluate",
+        Evaluation,
+        [adapter.sha256, dataset.sha256, plan.ancestry, plan.stale],
+        lambda: evaluate(
+            adapter_dir,
+            anchor,
+            dataset_file,
+            [path for path in old if path.is_file()],
+            frozenset(plan.stale),
+            plan.system,
+            plan.training.max_tokens,
+            plan.training.device,
+            run_dir / "evaluation.json",
+            report,
+            stop,
+        ),
+    )
+    may_go_on("merge")
+    merged = journal.step(
+        "merge",
+        Merged,
+        [adapter.sha256, plan.anchor, plan.anchor_revision],
+        lambda: merge(anchor.folder, adapter_dir, model_dir, report, stop),
+    )
+    may_go_on("convert")
+    gguf = journal.step(
+        "convert",
+        Gguf,
+        [merged.sha256, plan.weights.quantization],
+        lambda: make_gguf(model_dir, gguf_file, plan.weights.quantization, report, stop),
+    )
+    may_go_on("check")
+    checked = journal.step(
+        "check",
+        Checked,
+        [gguf.sha256, merged.sha256, plan.weights],
+        lambda: check_gguf(model_dir, gguf_file, plan.weights, plan.training.device, report, stop),
+    )
+    require_passed(checked)
+    may_go_on("register")
+    journal.step(
+        SERVING,
+        Serving,
+        [gguf.sha256, plan.system, plan.temperature, plan.num_ctx],
+        lambda: write_modelfile(model_dir, plan.system, plan.temperature, plan.num_ctx, run_dir / "Modelfile"),
+    )
+    made = Made(dataset, adapter, evaluation, judge(evaluation), merged, gguf, checked)
+    version = register(plan, made, run_dir, root, now())
+    journal.end("registered" if version.training_success else "rejected")
+    for leftover in ("checkpoints", "convert.log"):
+        remove(run_dir / leftover)
+    return version
+
+
+def base_gguf(model: Path, out: Path, quantization: str, report: Report, stop: StopRequested) -> Gguf:
+    """The GGUF of a base as it is, to talk to and to compare with."""
+    return make_gguf(model, out, quantization, report, stop)

@@ -1,0 +1,1 @@
+"""From memories to samples, without a model: judging, choosing, studying, writing `dataset.jsonl`."""

@@ -1,0 +1,87 @@
+"""Decides what a run starts from: parent, anchor, warm start. Pure but for a look at which files exist.
+
+Invariant: nothing is trained on a base that is not there. `base_model_used` names a version's unquantised `model/` even
+where its anchor and adapter are what is loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from metahuman_core.adapter_config import read_adapter_config
+from metahuman_core.errors import MetahumanError
+from metahuman_core.layout import relative_to_root
+from metahuman_core.registry import FALLBACK_BASE, Registry, Version
+from metahuman_core.settings import TrainingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a run starts from.
+
+    `base_model` is what the registry will call the base; `anchor` (a Hub id, or a folder, relative to the root where it
+    lies under it) and `warm_start` (an adapter folder, relative to the root, or None) are what is loaded. `note` says
+    what a person should know of the decision.
+    """
+
+    base_model: str
+    anchor: str
+    anchor_revision: str
+    warm_start: str | None
+    parent: Version | None
+    note: str = ""
+
+
+def base_name(flag: str | None, registry: Registry | None) -> str:
+    """The seed's order: the flag, the registry's current base, Qwen/Qwen3-14B."""
+    return flag or (registry.current_base_model if registry else "") or FALLBACK_BASE
+
+
+def choose_start(flag: str | None, registry: Registry | None, root: Path, recipe: TrainingSettings) -> Start:
+    """Decide parent and anchor. Raises MetahumanError for a base that is not there, naming the way out."""
+    name = base_name(flag, registry)
+    if registry and not registry.versioning.enabled and not flag:
+        name = registry.original_base_model
+    model = relative_to_root(root / name, root) if is_local(name, root, registry) else name
+    parent = registry.by_model_path(model) if registry else None
+    if parent is None:
+        if is_local(name, root, registry) and not (root / model / "config.json").is_file():
+            raise _missing(model, registry, root)
+        return Start(base_model=model, anchor=model, anchor_revision="", warm_start=None, parent=None)
+    adapter = root / parent.adapter_path if parent.adapter_path else None
+    warm = adapter is not None and adapter.is_dir() and bool(parent.anchor_model)
+    if recipe.reanchor_every == 0 and warm and adapter is not None:
+        if _same_shape(adapter, recipe):
+            return Start(model, parent.anchor_model, parent.anchor_revision, parent.adapter_path, parent)
+        note = f"rank or alpha changed: version {parent.version}'s merged model becomes the new anchor"
+    else:
+        note = ""
+    if not (root / model / "config.json").is_file():
+        raise _missing(model, registry, root)
+    return Start(base_model=model, anchor=model, anchor_revision="", warm_start=None, parent=parent, note=note)
+
+
+def is_local(name: str, root: Path, registry: Registry | None) -> bool:
+    """Whether a base is a folder: one that exists, a path by its look, or one that the registry knows."""
+    by_look = name.startswith((".", "/", "~", "profiles/")) or name.count("/") > 1
+    return by_look or (root / name).is_dir() or (registry is not None and registry.by_model_path(name) is not None)
+
+
+def _same_shape(adapter: Path, recipe: TrainingSettings) -> bool:
+    config = read_adapter_config(adapter)
+    return config.rank == recipe.rank and config.alpha == recipe.alpha
+
+
+def _missing(model: str, registry: Registry | None, root: Path) -> MetahumanError:
+    original = registry.original_base_model if registry else FALLBACK_BASE
+    usable = (
+        [v for v in registry.training_history if (root / v.output_model_path / "config.json").is_file()]
+        if registry
+        else []
+    )
+    other = f", or --base-model {usable[-1].output_model_path}" if usable else ""
+    return MetahumanError(
+        f"the base {model} is not there (no config.json in {root / model})",
+        f"`metahuman reset` goes back to {original}{other}",
+    )

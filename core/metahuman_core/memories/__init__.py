@@ -1,0 +1,1 @@
+"""Readers for every shape in which people keep memories."""

@@ -1,0 +1,186 @@
+"""Prepares a run: looks at the memories, decides what to train and from where, and freezes it in a run's folder.
+
+Invariant: at most one run of a profile is unfinished. The same command goes on with it; another is refused until that
+one is finished or discarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from metahuman_core.dataset.choose import choose_new, choose_replay
+from metahuman_core.dataset.judge import judge, judging_sha256
+from metahuman_core.durable import remove
+from metahuman_core.errors import ConfigError, MetahumanError
+from metahuman_core.hub import fingerprint
+from metahuman_core.journal import NAME, Journal, digest_of
+from metahuman_core.layout import ProfilePaths, new_run_label, relative_to_root
+from metahuman_core.ledger import Ledger, ScanReport
+from metahuman_core.lineage import Start, choose_start
+from metahuman_core.memories.model import Memory
+from metahuman_core.memories.read import Limits
+from metahuman_core.ollama.modelfile import sayable
+from metahuman_core.plan import MEMORIES, Plan, memory_lines, write_memories
+from metahuman_core.registry import Registry
+from metahuman_core.settings import ModeFilter, Settings
+
+Fetch = Callable[[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person (or the daemon) asked for."""
+
+    profile: str
+    base_model: str | None = None
+    mode: ModeFilter | None = None
+    max_memories: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a run would train, and from where."""
+
+    start: Start
+    ancestry: tuple[str, ...]
+    new: tuple[Memory, ...]
+    replay: tuple[Memory, ...]
+    stale: tuple[str, ...]
+    due: int
+
+
+def sources(settings: Settings, profile: str) -> list[tuple[str, Path]]:
+    """The folders with a profile's memories, each with its label. Raises ConfigError where there are none."""
+    paths = ProfilePaths(settings.root, profile)
+    folders = [("memory", paths.memory), ("persona/therapy", paths.therapy)]
+    for extra in settings.profile(profile).memories:
+        folder = settings.root / extra
+        if not folder.is_dir():
+            raise ConfigError(f"profiles.{profile}.memories: there is no folder {folder}", "name one that exists")
+        folders.append((relative_to_root(folder, settings.root), folder))
+    there = [(label, folder) for label, folder in folders if folder.is_dir()]
+    if not there:
+        raise ConfigError(
+            f"profile {profile} has no memories: {paths.memory} is not there",
+            f"make it, or name other folders in [profiles.{profile}] memories",
+        )
+    return there
+
+
+def look(settings: Settings, profile: str, ledger: Ledger, registry: Registry | None) -> ScanReport:
+    """Bring the ledger up to date: files, verdicts, and what registered versions trained."""
+    limits = Limits(memory_bytes=settings.limits.memory_bytes, max_depth=settings.limits.json_depth)
+    report = ledger.scan(sources(settings, profile), limits)
+    under = judging_sha256(settings.dataset)
+    if fresh := ledger.unsettled_under(under):
+        judged_before = [m for m in ledger.kept() if m.digest not in {f.digest for f in fresh}]
+        ledger.settle(judge(fresh, judged_before, settings.dataset), under)
+    paths = ProfilePaths(settings.root, profile)
+    for version in registry.training_history if registry else ():
+        if version.run_label:
+            ledger.adopt(version.run_label, paths.run_dir(version.run_label) / MEMORIES)
+    return report
+
+
+def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | None) -> Choice:
+    """Decide what the next run trains, and from where."""
+    start = choose_start(wish.base_model, registry, settings.root, settings.training)
+    line = registry.ancestry(start.parent) if registry else ()
+    ancestry = tuple(v.run_label for v in line if v.run_label)
+    due = ledger.due(ancestry)
+    mode = wish.mode or settings.dataset.mode
+    limit = settings.dataset.max_memories if wish.max_memories is None else wish.max_memories
+    new = choose_new(due, mode, limit)
+    trained = ledger.trained(ancestry)
+    count = round(len(new) * settings.dataset.replay_ratio)
+    replay = choose_replay(trained, count, settings.dataset.seed, mode)
+    stale = tuple(sorted(ledger.trained_digests(ancestry) - {m.digest for _, m in trained}))
+    return Choice(start, ancestry, new, replay, stale, len(due))
+
+
+def plan_of(settings: Settings, wish: Wish, choice: Choice) -> Plan:
+    """The plan that a choice comes to; the anchor's revision is still the start's own."""
+    own = settings.profile(wish.profile)
+    start = choice.start
+    return Plan(
+        profile=wish.profile,
+        registry=relative_to_root(settings.registry_path(wish.profile), settings.root),
+        base_model=start.base_model,
+        anchor=start.anchor,
+        anchor_revision=start.anchor_revision,
+        warm_start=start.warm_start,
+        parent_version=start.parent.version if start.parent else None,
+        ancestry=choice.ancestry,
+        stale=choice.stale,
+        mode=wish.mode or settings.dataset.mode,
+        system=sayable(own.system or f"You are {own.person or wish.profile.replace('_', ' ').title()}."),
+        ollama_name=own.ollama_name or wish.profile,
+        publish=settings.ollama.enabled,
+        temperature=settings.ollama.temperature,
+        num_ctx=settings.ollama.num_ctx,
+        command_sha256="",
+        memories_sha256=digest_of(memory_lines(choice.new, choice.replay)),
+        dataset=settings.dataset,
+        training=settings.training,
+        weights=settings.weights,
+    )
+
+
+def begin_run(settings: Settings, wish: Wish, choice: Choice, fetch: Fetch, now: Callable[[], datetime]) -> Path:
+    """Write a new run's folder, the base pinned. Gives the folder."""
+    plan = plan_of(settings, wish, choice)
+    plan = replace(plan, anchor_revision=_pinned(plan, settings, fetch), command_sha256=command_sha256(settings, wish))
+    run_dir = ProfilePaths(settings.root, wish.profile).run_dir(new_run_label(now()))
+    run_dir.mkdir(parents=True, mode=0o700)
+    write_memories(run_dir, memory_lines(choice.new, choice.replay))
+    Journal.begin(run_dir, plan, now)
+    return run_dir
+
+
+def _pinned(plan: Plan, settings: Settings, fetch: Fetch) -> str:
+    folder = settings.root / plan.anchor
+    if folder.is_dir():
+        return plan.anchor_revision or fingerprint(folder)
+    return fetch(plan.anchor, plan.anchor_revision)
+
+
+def command_sha256(settings: Settings, wish: Wish) -> str:
+    """What makes two commands the same: what was asked for, and the recipe."""
+    recipe = [settings.dataset, settings.training, settings.weights, settings.profile(wish.profile)]
+    return digest_of(
+        [wish.profile, wish.base_model, wish.mode, wish.max_memories, *(r.model_dump_json() for r in recipe)]
+    )
+
+
+def unfinished_run(settings: Settings, profile: str, now: Callable[[], datetime]) -> Journal | None:
+    """The run that was begun and not ended; folders that were never begun (no journal) are swept away."""
+    found = None
+    for run_dir in ProfilePaths(settings.root, profile).run_dirs():
+        if not (run_dir / NAME).is_file():
+            remove(run_dir)
+            continue
+        journal = Journal.open(run_dir, now)
+        if not journal.file.ended:
+            found = journal
+    return found
+
+
+def resume_or_refuse(settings: Settings, wish: Wish, journal: Journal) -> Path:
+    """The unfinished run's folder if this command is the one that began it. Raises MetahumanError otherwise."""
+    plan = TypeAdapter(Plan).validate_python(journal.file.inputs)
+    if plan.command_sha256 != command_sha256(settings, wish):
+        raise MetahumanError(
+            f"run {journal.run_dir.name} is unfinished, and was begun with other flags or settings",
+            "go on with those, or throw it away with --discard",
+        )
+    return journal.run_dir
+
+
+def discard(journal: Journal) -> None:
+    """Throw an unfinished run away; its memories stay due."""
+    remove(journal.run_dir)

@@ -1,0 +1,91 @@
+"""Hands a registered version over to Ollama, and writes down that it was done.
+
+Invariant: a version without a server is whole; its publication stays due and is tried again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from metahuman_core.durable import write_text
+from metahuman_core.errors import MetahumanError
+from metahuman_core.journal import Journal
+from metahuman_core.ollama.client import OllamaClient
+from metahuman_core.ollama.modelfile import to_modelfile
+from metahuman_core.ollama.publish import Published, before_0_30, publish
+from metahuman_core.registry import Registry, Version, update_registry
+from metahuman_core.serving import SERVING, Serving
+
+_QUESTION = "Who are you?"
+
+
+def due_publications(registry: Registry | None) -> tuple[Version, ...]:
+    """The versions that wait for a server, oldest first."""
+    return tuple(v for v in registry.training_history if v.publication == "due") if registry else ()
+
+
+def serving_of(version: Version, root: Path, now: Callable[[], datetime]) -> Serving:
+    """How a version is served, from its run's journal. Raises MetahumanError where that is gone."""
+    run_dir = (root / version.gguf_path).parent
+    entry = Journal.open(run_dir, now).file.steps.get(SERVING)
+    if entry is None:
+        raise MetahumanError(f"version {version.version} does not say how it is served ({run_dir})")
+    return TypeAdapter(Serving).validate_python(entry.result)
+
+
+def publish_version(
+    version: Version,
+    root: Path,
+    registry_path: Path,
+    host: str,
+    now: Callable[[], datetime],
+    on_upload: Callable[[int, int], None],
+    said: Callable[[str], None],
+) -> Published:
+    """Publish one version, and enter that it was done. Raises OllamaDown, OllamaRefused or NotVerified."""
+    gguf = root / version.gguf_path
+    if not gguf.is_file():
+        raise MetahumanError(f"version {version.version} has no GGUF ({version.gguf_path})", "see `metahuman history`")
+    serving = serving_of(version, root, now)
+    model = serving.ollama_model()
+    known = (version.model_extra or {}).get("ollama_blob")
+    with OllamaClient(host or None) as client:
+        published = publish(
+            client,
+            model,
+            gguf,
+            version.gguf_sha256,
+            name=version.ollama_name,
+            version=version.version,
+            go_template=serving.go_template or None,
+            question=_QUESTION,
+            known_blob=str(known) if known else None,
+            progress=on_upload,
+            said=said,
+        )
+    # The Modelfile beside the GGUF says what this server was told.
+    template = serving.go_template if before_0_30(published.server_version) else None
+    write_text(gguf.with_name("Modelfile"), to_modelfile(replace(model, template=template)))
+    update_registry(registry_path, lambda registry: _done(registry, version.version, published))
+    return published
+
+
+def _done(registry: Registry, number: int, published: Published) -> Registry:
+    version = registry.find(number)
+    if version is None:
+        return registry
+    fields: dict[str, Any] = {
+        "publication": "done",
+        "ollama_blob": published.blob,
+        "ollama_server": published.server_version,
+    }
+    # Through JSON, so that fields beyond the model's own are taken up like those of a file.
+    merged = {**json.loads(version.model_dump_json(exclude_unset=True)), **fields}
+    return registry.with_version(Version.model_validate(merged))

@@ -1,0 +1,154 @@
+"""Enters a finished run in the registry. Only what exists and was verified gets in.
+
+Invariant: one entry a run, however often this is called: a run is known by its label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from metahuman_core.dataset.build import Dataset
+from metahuman_core.durable import sha256_file
+from metahuman_core.errors import MetahumanError
+from metahuman_core.gate import Evaluation, Verdict
+from metahuman_core.layout import relative_to_root
+from metahuman_core.plan import Plan
+from metahuman_core.registry import FailedRun, Outcome, OutputFormat, Registry, Version, load_registry, update_registry
+from metahuman_core.results import Adapter, Checked, Gguf, Merged
+from metahuman_core.shipped import shipped
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """All that a cycle made."""
+
+    dataset: Dataset
+    adapter: Adapter
+    evaluation: Evaluation
+    verdict: Verdict
+    merged: Merged
+    gguf: Gguf
+    checked: Checked
+
+
+def fresh_registry(base: str, model_type: str) -> Registry:
+    """A registry for a lineage that begins: the shipped one, with this base as the original."""
+    start = load_registry(shipped("etc/model-registry.json")) or Registry()
+    return start.changed(original_base_model=base, current_base_model=base, model_type=model_type)
+
+
+def register(plan: Plan, made: Made, run_dir: Path, root: Path, now: datetime) -> Version:
+    """Enter the version; it goes live if the gate let it pass. Gives the entry as it stands."""
+    if sha256_file(run_dir / "model.gguf") != made.gguf.sha256 or not (run_dir / "model" / "config.json").is_file():
+        raise MetahumanError(f"{run_dir} does not hold what was made there", "start the run again with --discard")
+    entry = _entry(plan, made, run_dir, root, now)
+
+    def change(registry: Registry) -> Registry:
+        known = next((v for v in registry.training_history if v.run_label == entry.run_label), None)
+        if known is not None:
+            return registry
+        return _entered(registry, entry.model_copy(update={"version": registry.next_number()}))
+
+    model_type = "local" if (root / plan.anchor).is_dir() else "huggingface"
+    start = fresh_registry(plan.base_model, model_type)
+    after = update_registry(root / plan.registry, change, start)
+    return next(v for v in after.training_history if v.run_label == entry.run_label)
+
+
+def register_failure(plan: Plan, run_label: str, step: str, reason: str, root: Path, now: datetime) -> None:
+    """List a run that did not finish, with the reason; once for each label, the last word counts."""
+    failure = FailedRun(
+        run_label=run_label, timestamp=_stamp(now), base_model_used=plan.base_model, step=step, reason=reason
+    )
+
+    def change(registry: Registry) -> Registry:
+        others = tuple(run for run in registry.failed_runs if run.run_label != run_label)
+        return registry.changed(failed_runs=(*others, failure))
+
+    model_type = "local" if (root / plan.anchor).is_dir() else "huggingface"
+    update_registry(root / plan.registry, change, fresh_registry(plan.base_model, model_type))
+
+
+def _entered(registry: Registry, version: Version) -> Registry:
+    failed = tuple(run for run in registry.failed_runs if run.run_label != version.run_label)
+    formats = {
+        **registry.output_formats,
+        "quantized": OutputFormat(
+            format="gguf",
+            quantization=version.quantization,
+            purpose="inference with Ollama",
+            location="model.gguf",
+            keep=True,
+        ),
+    }
+    registry = registry.changed(failed_runs=failed, output_formats=formats).with_version(version)
+    if version.outcome != "live":
+        return registry
+    history = tuple(
+        v.model_copy(update={"outcome": "superseded"}) if v.outcome == "live" and v.version != version.version else v
+        for v in registry.training_history
+    )
+    registry = registry.changed(training_history=history)
+    if registry.versioning.auto_update_base and registry.versioning.enabled:
+        registry = registry.changed(current_base_model=version.output_model_path, model_type="local")
+    return registry
+
+
+def _entry(plan: Plan, made: Made, run_dir: Path, root: Path, now: datetime) -> Version:
+    passed = made.verdict.passed
+    outcome: Outcome = "live" if passed else "rejected"
+    at = relative_to_root(run_dir, root)
+    return Version(
+        version=1,
+        run_id=run_dir.name[-6:],
+        run_label=run_dir.name,
+        timestamp=_stamp(now),
+        base_model_used=plan.base_model,
+        output_model_path=f"{at}/model",
+        gguf_path=f"{at}/model.gguf",
+        samples_trained=made.dataset.samples,
+        mode_filter=plan.mode,
+        training_success=passed,
+        adapter_path=f"{at}/adapter",
+        anchor_model=plan.anchor,
+        anchor_revision=plan.anchor_revision,
+        parent_version=plan.parent_version,
+        outcome=outcome,
+        reasons=made.verdict.reasons,
+        storage="full",
+        publication="due" if passed and plan.publish else "off",
+        ollama_name=plan.ollama_name,
+        dataset_sha256=made.dataset.sha256,
+        adapter_sha256=made.adapter.sha256,
+        model_sha256=made.merged.sha256,
+        gguf_sha256=made.gguf.sha256,
+        adapter_bytes=made.adapter.size_bytes,
+        model_bytes=made.merged.size_bytes,
+        gguf_bytes=made.gguf.size_bytes,
+        quantization=made.gguf.quantization,
+        memories_trained=made.dataset.memories_new,
+        memories_replayed=made.dataset.memories_replayed,
+        metrics=_metrics(made),
+    )
+
+
+def _metrics(made: Made) -> dict[str, float]:
+    measures = {"new": made.evaluation.new, "old": made.evaluation.old, "general": made.evaluation.general}
+    bits = {
+        f"{name}_bits_per_byte_{when}": round(value, 4)
+        for name, m in measures.items()
+        if m.prompts
+        for when, value in (("before", m.before), ("after", m.after))
+    }
+    return {
+        "final_loss": round(made.adapter.final_loss, 4),
+        **bits,
+        "gguf_mean_kl": round(made.checked.mean_kl, 5),
+        "gguf_top1": round(made.checked.top1_agreement, 4),
+    }
+
+
+def _stamp(now: datetime) -> str:
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")

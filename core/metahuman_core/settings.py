@@ -1,0 +1,181 @@
+"""Every setting, once, with its unit and default: the edge where config.toml becomes values that can be trusted.
+
+Invariant: `config.example.toml` names each field of these models with its default; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metahuman_core.errors import ConfigError
+
+PROFILE_NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
+
+Quantization = Literal["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"]
+ModeFilter = Literal["all", "dual", "agent", "emulation"]
+
+
+class _Section(BaseModel):
+    """Frozen, and strict about names: a misspelt setting is an error and not a silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ProfileSettings(_Section):
+    """One person. Everything may be left out."""
+
+    person: str = ""
+    system: str = ""
+    memories: tuple[str, ...] = ()
+    registry: str = ""
+    ollama_name: str = ""
+
+
+class LimitSettings(_Section):
+    """What a memory file may be at most."""
+
+    memory_bytes: int = Field(1_048_576, ge=1024)
+    json_depth: int = Field(64, ge=8, le=200)
+
+
+class DatasetSettings(_Section):
+    """From memories to samples."""
+
+    mode: ModeFilter = "all"
+    weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=lambda: {
+            "reflection": 0.02,
+            "reflection_summary": 0.01,
+            "inner_dialogue": 0.01,
+            "curiosity_question": 0.01,
+            "dream": 0.0,
+            "daydream": 0.0,
+            "decision": 0.0,
+            "summary": 0.0,
+        }
+    )
+    min_chars: int = Field(8, ge=1)
+    near_duplicate: float = Field(0.8, gt=0, le=1)
+    questions_per_memory: int = Field(6, ge=0, le=50)
+    replay_ratio: float = Field(0.5, ge=0, le=10)
+    max_memories: int = Field(0, ge=0)
+    seed: int = Field(20, ge=0)
+
+
+class TrainingSettings(_Section):
+    """The recipe. Rates and ranks are for LoRA on all linear layers."""
+
+    rank: int = Field(16, ge=1, le=512)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    learning_rate: float = Field(3e-4, gt=0, le=0.1)
+    epochs: float = Field(5, gt=0, le=100)
+    batch_samples: int = Field(8, ge=1)
+    max_tokens: int = Field(1024, ge=64)
+    warmup_ratio: float = Field(0.05, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    checkpoint_every_steps: int = Field(50, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    reanchor_every: Literal[0, 1] = 0
+    seed: int = Field(20, ge=0)
+
+
+class WeightSettings(_Section):
+    """The GGUF that Ollama will run."""
+
+    quantization: Quantization = "Q8_0"
+    max_kl: float = Field(0.0, ge=0)
+    min_top1: float = Field(0.0, ge=0, le=1)
+
+
+class OllamaSettings(_Section):
+    """Where a version is handed over. `host` empty: OLLAMA_HOST, else 127.0.0.1:11434."""
+
+    enabled: bool = True
+    host: str = ""
+    temperature: float = Field(0.7, ge=0, le=2)
+    num_ctx: int = Field(4096, ge=512)
+
+
+class Settings(_Section):
+    """The whole of config.toml."""
+
+    root: Path = Path()
+    registry: str = "etc/model-registry.json"
+    profiles: dict[str, ProfileSettings] = Field(default_factory=dict)
+    limits: LimitSettings = LimitSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    training: TrainingSettings = TrainingSettings()
+    weights: WeightSettings = WeightSettings()
+    ollama: OllamaSettings = OllamaSettings()
+
+    def registry_path(self, profile: str) -> Path:
+        """Where a profile's registry lies: its own setting, else the common one with `{profile}` filled in."""
+        own = self.profiles[profile].registry if profile in self.profiles else ""
+        return self.root / (own or self.registry).replace("{profile}", profile)
+
+    def profile(self, name: str) -> ProfileSettings:
+        """A profile's settings, or the defaults for one that is not configured."""
+        return self.profiles.get(name, ProfileSettings())
+
+
+def check_profile_name(name: str) -> str:
+    """A profile's name as it may stand in a path, or a ConfigError."""
+    if not PROFILE_NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} is no profile name",
+            "small letters, digits, - and _, a letter first, at most 32 (as in profiles/anna)",
+        )
+    return name
+
+
+def find_config(explicit: Path | None) -> Path | None:
+    """The config to read: --config, METAHUMAN_CONFIG, ./config.toml, /etc/metahuman/config.toml, or none at all."""
+    named = explicit or (Path(os.environ["METAHUMAN_CONFIG"]) if os.environ.get("METAHUMAN_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"no config file {named}", "name one that exists, or leave --config out for the defaults")
+        return named
+    places = (Path("config.toml"), Path("/etc/metahuman/config.toml"))
+    return next((place for place in places if place.is_file()), None)
+
+
+def load_settings(explicit: Path | None = None) -> Settings:
+    """Read and check the settings; each fault is one line that names the setting. Raises ConfigError."""
+    path = find_config(explicit)
+    data: dict[str, Any] = {}
+    if path is not None:
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise ConfigError(f"{path}: {error}", "see config.example.toml") from error
+    base = path.parent.absolute() if path is not None else Path.cwd()
+    root = os.environ.get("METAHUMAN_ROOT") or data.get("root", ".")
+    data["root"] = base / root if isinstance(root, str) else root
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{path or 'settings'}: {faults}", "see config.example.toml") from error
+    for name in settings.profiles:
+        check_profile_name(name)
+    _refuse_shared_registry(settings)
+    return settings
+
+
+def _refuse_shared_registry(settings: Settings) -> None:
+    owners: dict[Path, str] = {}
+    for name in settings.profiles:
+        path = settings.registry_path(name).resolve()
+        if path in owners:
+            raise ConfigError(
+                f"profiles {owners[path]} and {name} would share the registry {path}",
+                'set registry = "etc/model-registry.{profile}.json", or one for each profile',
+            )
+        owners[path] = name

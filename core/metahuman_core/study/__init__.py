@@ -1,0 +1,5 @@
+"""Study by templates: from each memory, questions in different words that the memory's own sentences answer."""
+
+from metahuman_core.study.study import Question, study
+
+__all__ = ["Question", "study"]

@@ -1,0 +1,214 @@
+"""A memory taken apart into passages: a short answer in the person's own words, and what can be asked for it.
+
+Invariant: an answer is one sentence of the person's, or a few that follow each other, at most `MAX_WORDS` words; a
+sentence that leans on the one before (She ..., It ...) brings that one along where there is room.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from metahuman_core.memories.model import Memory
+from metahuman_core.study import exchange, phrases
+from metahuman_core.study.asking import Ask, asks_of, is_askable, relations
+from metahuman_core.study.clauses import clauses
+from metahuman_core.study.grammar import expand, flip
+from metahuman_core.study.rules import CUES
+from metahuman_core.study.sentences import MAX_WORDS, paragraphs, sentences
+from metahuman_core.study.verbs import read
+from metahuman_core.study.words import words as _words
+
+MAX_SENTENCES = 400
+MAX_CONTEXT_CHARS = 2_000
+_LEANS = re.compile(r"^(?:And |But |So )?(?P<who>He|She|It|They|His|Her|Its|Their|That|This|These|Those)\b(?!')")
+_PERSONAL = frozenset({"He", "She", "His", "Her"})
+_OWNING = frozenset({"His", "Her", "Its", "Their"})
+_NAME = re.compile(phrases.NAME)
+_THING = re.compile(
+    r"\b(?:[Mm]y|[Oo]ur|[Tt]he) (?P<noun>[a-z][\w-]{2,20})"
+    r"(?=[.,;:!]|$| (?P<next>[a-z]+)\b)"
+)
+_NO_CUE = _words(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
+    "september october november december yes no ok okay thanks thank hello hi english christmas easter"
+)
+_VAGUE_NOUNS = _words(
+    "same first last next other whole only best most more very thing things time times way rest end day days morning "
+    "evening afternoon night week weekend month year years moment past middle point kind fact idea world"
+)
+_AFTER_NOUNS = _words("in on at from with for because when after before until every that")
+_DULL = _words(
+    "about after again always because been before being could does doing down during even ever every from have having "
+    "here into just like more most much never nothing only other over quite really same should since some something "
+    "such than that their them then there these they thing this those though through today under until very want was "
+    "were what when where which while will with would yesterday your"
+)
+_LONG_WORD = re.compile(r"[^\W\d_]{4,24}")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """An answer and its asks, best first. `vague`: no fact was recognised, only something to be reminded of by."""
+
+    answer: str
+    asks: tuple[Ask, ...]
+    vague: bool
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the memory has said so far of who is who, in the person's own words."""
+
+    people: dict[str, str] = field(default_factory=dict)
+    person: str = ""
+    thing: str = ""
+
+    def resolved(self, sentence: str) -> str:
+        """The sentence with a leading pronoun replaced by whom it means, where that is known."""
+        match = _LEANS.match(sentence)
+        if match is None:
+            return sentence
+        who = match["who"]
+        meant = self.person if who in _PERSONAL else self.thing or self.person
+        if not meant or who in {"That", "This", "These", "Those"}:
+            return sentence
+        meant = phrases.possessive(meant) if who in _OWNING else meant
+        return meant + sentence[match.end("who") :]
+
+    def note(self, sentence: str) -> None:
+        """Remember whom and what the sentence introduced."""
+        named = relations(sentence)
+        self.people |= named
+        for clause in clauses(sentence, self.people):
+            plain = clause.subject.names[0]
+            said = re.sub(r"^your\b", "My", plain[:1].lower() + plain[1:] if plain.startswith("The ") else plain)
+            said = said[:1].upper() + said[1:]
+            if plain == "you":
+                self._note_thing(clause.parts.thing)
+            elif clause.subject.person or phrases.is_animate(plain) or plain in named.values():
+                self.person = said
+            else:
+                self.thing = said
+        for noun in named.values():
+            self.person = "My" + noun.removeprefix("your")
+
+    def _note_thing(self, thing: str) -> None:
+        match = re.match(r"^(?P<article>a|an|the|your) (?P<noun>(?:[\w-]+ ){0,2}[\w-]+)$", thing)
+        if match is None:
+            return
+        said = ("My " if match["article"] == "your" else "The ") + match["noun"]
+        if phrases.is_animate(match["noun"]):
+            self.person = said
+        self.thing = said
+
+
+def passages(memory: Memory) -> Iterator[Passage]:
+    """The memory's passages, in order."""
+    known = _Known()
+    if not memory.turns:
+        yield from _of_text(memory.text, known)
+        return
+    voice = "user" if memory.mode == "dual" else "assistant"
+    context = ""
+    for turn in memory.turns:
+        if turn.role == voice:
+            yield from _of_reply(turn.text, context, known)
+        context = turn.text if turn.role not in {voice, "system"} else ""
+
+
+def _of_reply(reply: str, context: str, known: _Known) -> Iterator[Passage]:
+    question = exchange.question_in(context[-MAX_CONTEXT_CHARS:])
+    again = exchange.paraphrases(question) if question else ()
+    answer = _opening(reply)
+    found = list(_of_text(reply, known))
+    if again and answer:
+        own = next((passage for passage in found if passage.answer == answer and not passage.vague), None)
+        asks = own.asks if own is not None else ()
+        yield Passage(answer, _without((*again[:2], *asks, *again[2:]), question), vague=False)
+        found = [passage for passage in found if passage is not own]
+    for passage in found:
+        yield replace(passage, asks=_without(passage.asks, question))
+
+
+def _without(asks: Iterable[Ask], question: str) -> tuple[Ask, ...]:
+    """The asks less the question as it was put, which is trained with its exchange."""
+    same = expand(question).casefold()
+    return tuple(ask for ask in asks if ask.text.casefold() not in {same, question.casefold()})
+
+
+def _opening(reply: str) -> str:
+    """The reply, or as many of its first sentences as make an answer."""
+    answer = ""
+    for sentence in sentences(reply[:MAX_CONTEXT_CHARS]):
+        longer = f"{answer} {sentence}".strip()
+        if len(longer.split()) > MAX_WORDS:
+            break
+        answer = longer
+    return answer
+
+
+def _of_text(text: str, known: _Known) -> Iterator[Passage]:
+    seen = 0
+    for paragraph in paragraphs(text):
+        for place, sentence in enumerate(paragraph):
+            seen += 1
+            if seen > MAX_SENTENCES:
+                return
+            if sentence.endswith("?"):
+                continue
+            plain = known.resolved(expand(sentence))
+            asks = asks_of(plain, known.people)
+            known.note(plain)
+            cues = _cues(plain, asks)
+            if asks or cues:
+                yield Passage(_answer(paragraph, place), (*asks, *cues), vague=not asks)
+
+
+def _answer(paragraph: tuple[str, ...], place: int) -> str:
+    """The sentence, with those before it that it leans on, as far as they fit."""
+    first = place
+    while first and _LEANS.match(expand(paragraph[first])):
+        if len(" ".join(paragraph[first - 1 : place + 1]).split()) > MAX_WORDS:
+            break
+        first -= 1
+    return " ".join(paragraph[first : place + 1])
+
+
+def _cues(sentence: str, asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
+    """Questions that only name something of the sentence: its names, its things, else its longest word."""
+    cues = list(dict.fromkeys([*_names_in(sentence), *_things_in(sentence)]))
+    form = "cue" if cues else "word"
+    if (
+        not cues
+        and not asks
+        and (words := [word for word in _LONG_WORD.findall(sentence) if word.lower() not in _DULL])
+    ):
+        cues = [max(words, key=len)]
+    wordings = CUES[len(sentence) % 2 :: 2] if asks else CUES
+    found = [Ask(wording.format(cue=flip(cue)), form) for cue, wording in zip(cues, wordings, strict=False)]
+    if len(found) == 1:
+        found.append(Ask(wordings[1 % len(wordings)].format(cue=flip(cues[0])), form))
+    return tuple(ask for ask in found if is_askable(ask.text))
+
+
+def _names_in(sentence: str) -> Iterator[str]:
+    """Words that are large inside a sentence; the word that opens one is large anyway and tells nothing."""
+    for match in _NAME.finditer(sentence):
+        words = match.group().removesuffix("'s").split()
+        if not match.start() or sentence[match.start() - 2 : match.start()] in {". ", ": "} or match.start() == 1:
+            words = words[1:]
+        if "I" in words:
+            words = words[: words.index("I")]
+        name = " ".join(words)
+        if len(name) > 1 and not {word.casefold() for word in words} & _NO_CUE and not name.startswith("I'"):
+            yield name
+
+
+def _things_in(sentence: str) -> Iterator[str]:
+    for match in _THING.finditer(sentence):
+        following = match["next"]
+        ends = following is None or following in _AFTER_NOUNS or read(following) is not None
+        if ends and match["noun"] not in _VAGUE_NOUNS:
+            yield match.group()[:1].lower() + match.group()[1:]

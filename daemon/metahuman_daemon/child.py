@@ -1,0 +1,123 @@
+"""The child in which a cycle runs: it gives memory and VRAM back when it ends, and may be killed at any time.
+
+`python -m metahuman_daemon.child cycle RUN_DIR`; before it `… fetch NAME REVISION ROOT`, which has the network; `…
+base MODEL_DIR OUT QUANTIZATION` for a base's own GGUF. On stdout one JSON object a line: `{"progress": …}`, at last
+`{"result": …}` (version, commit) or `{"error": …, "hint": …}`. SIGTERM and SIGINT ask
+it to stop after a checkpoint (exit 75). The lock's descriptor is inherited and held.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from metahuman_core.errors import MetahumanError, StoppedError
+from metahuman_core.journal import Journal
+from metahuman_core.layout import root_of_run
+from metahuman_core.parent_death import die_with_parent
+from metahuman_core.plan import Plan
+from metahuman_core.progress import Progress, Report, StopRequested
+from metahuman_core.registering import register_failure
+
+
+def main() -> int:
+    """Run what the arguments say. Gives the exit status."""
+    die_with_parent()
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda n, _: stopping.append(n))
+    os.umask(0o077)
+    kind, *rest = sys.argv[1:]
+    if kind != "fetch":
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    step = ["start"]
+
+    def report(progress: Progress) -> None:
+        step[0] = progress.step
+        _say(progress=asdict(progress))
+
+    try:
+        _say(result=_DO[kind](rest, report, lambda: bool(stopping)))
+    except Exception as error:  # noqa: BLE001  # the one place where a worker's errors are caught
+        failure = _as_failure(error)
+        _say(error=failure.message, hint=failure.hint, step=step[0])
+        if kind == "cycle" and not isinstance(failure, StoppedError):
+            _enter_failure(Path(rest[0]), step[0], failure)
+        return failure.exit_code
+    return 0
+
+
+# Imports wait until they are needed: the fetching child needs no torch.
+
+
+def _cycle(rest: list[str], report: Report, stop: StopRequested) -> str:
+    from metahuman_core.cycle import run_cycle
+
+    return str(run_cycle(Path(rest[0]), _now, report, stop).version)
+
+
+def _base(rest: list[str], report: Report, stop: StopRequested) -> str:
+    from metahuman_core.cycle import base_gguf
+
+    return base_gguf(Path(rest[0]), Path(rest[1]), rest[2], report, stop).sha256
+
+
+def _fetch(rest: list[str], report: Report, _: StopRequested) -> str:
+    from metahuman_core.hub import fetch
+
+    return fetch(rest[0], rest[1], Path(rest[2]), report)
+
+
+_DO = {"cycle": _cycle, "base": _base, "fetch": _fetch}
+
+
+def _as_failure(error: Exception) -> MetahumanError:
+    if isinstance(error, MetahumanError):
+        return error
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        hint = "make room and run the same command again" if error.errno == _ENOSPC else "the same command goes on"
+        return MetahumanError(f"{error.strerror}{where}", hint)
+    if "No space left" in str(error):
+        # safetensors tells of a full disk in words alone.
+        return MetahumanError("No space left on device", "make room and run the same command again")
+    traceback.print_exc()
+    return MetahumanError(f"{type(error).__name__}: {error}", "this is a fault of ours; child.log has the whole of it")
+
+
+_ENOSPC = 28
+
+
+def _enter_failure(run_dir: Path, step: str, failure: MetahumanError) -> None:
+    try:
+        plan = TypeAdapter(Plan).validate_python(Journal.open(run_dir, _now).file.inputs)
+        register_failure(plan, run_dir.name, step, str(failure), root_of_run(run_dir.absolute()), _now())
+    except (MetahumanError, OSError) as error:
+        # A full disk takes no registry either; what failed was said on stdout.
+        sys.stderr.write(f"the failure could not be entered in the registry: {error}\n")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _say(**line: Any) -> None:
+    try:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody listens any more; the work is not less worth for that.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+
+
+if __name__ == "__main__":
+    sys.exit(main())

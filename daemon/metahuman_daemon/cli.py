@@ -1,0 +1,61 @@
+"""The command line: `metahuman COMMAND`. Errors are one line of what, which, and what to do, never a traceback."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from metahuman_core.errors import MetahumanError
+from metahuman_daemon import commands_chat, commands_make, commands_show
+
+app = typer.Typer(
+    name="metahuman",
+    help="A person's own language model that learns from their memories.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for commands in (commands_make, commands_show, commands_chat):
+    commands.add_to(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(importlib.metadata.version("metahuman-continuous-learning"))
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What comes before every command."""
+
+
+def main() -> None:
+    """Run the command line; the one place on this side where errors are caught."""
+    os.umask(0o077)
+    try:
+        app()
+    except MetahumanError as error:
+        sys.stderr.write(f"metahuman: {error.message}\n" + (f"  {error.hint}\n" if error.hint else ""))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read us (`| head`) has gone: nothing is wrong, and Python must not complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        sys.stderr.write(f"metahuman: {error.strerror or error}{where}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

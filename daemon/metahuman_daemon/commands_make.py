@@ -1,0 +1,123 @@
+"""The commands that make something: setup, fine-tune, publish, reset, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metahuman_core.errors import MetahumanError
+from metahuman_core.prepare import Wish
+from metahuman_core.registry import Version, load_registry, reset_to_original
+from metahuman_core.settings import ModeFilter
+from metahuman_daemon import fine_tune as cycle
+from metahuman_daemon.demo import run_demo
+from metahuman_daemon.options import ConfigOption, UserOption, say, settings_for
+from metahuman_daemon.setting_up import set_up
+from metahuman_daemon.view import ProgressView
+
+
+def setup(
+    demo: Annotated[bool, typer.Option("--demo", help="Fetch the demo's small model as well.")] = False,
+) -> None:
+    """Once: fetch llama.cpp's converter (and the small model), checked by hash."""
+    set_up(demo=demo, say=say)
+
+
+def fine_tune(
+    username: UserOption = None,
+    base_model: Annotated[
+        str | None, typer.Option("--base-model", help="A Hub id or a folder, instead of the registry's current base.")
+    ] = None,
+    mode: Annotated[ModeFilter | None, typer.Option("--mode", help="Only memories of this mode.")] = None,
+    max_memories: Annotated[
+        int | None, typer.Option("--max", min=1, help="At most so many new memories, the oldest first.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and from where.")] = False,
+    throw_away: Annotated[bool, typer.Option("--discard", help="Throw an unfinished run away first.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Train the next version on what is new, check it, register it, hand it to Ollama."""
+    settings, profile = settings_for(config, username)
+    wish = Wish(profile, base_model, mode, max_memories)
+    if dry_run:
+        _show_ahead(cycle.look_ahead(settings, wish))
+        return
+    with ProgressView() as view:
+        version = cycle.fine_tune(settings, wish, view, say, throw_away=throw_away)
+        if version is None:
+            say("nothing new to train")
+        else:
+            _say_made(version)
+        if settings.ollama.enabled:
+            cycle.publish_due(settings, profile, view, say)
+    if version is not None and not version.training_success:
+        raise MetahumanError(
+            f"version {version.version} was rejected: {'; '.join(version.reasons)}",
+            "it is not live, and its memories stay due",
+        )
+
+
+def publish(
+    version: Annotated[
+        int | None, typer.Argument(help="The version (else the live one, and all that are due).")
+    ] = None,
+    username: UserOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Create a version in Ollama, check it there, and point NAME:latest at it."""
+    settings, profile = settings_for(config, username)
+    registry = load_registry(settings.registry_path(profile))
+    chosen = (registry.find(version) if version else registry.live()) if registry else None
+    if chosen is None:
+        raise MetahumanError(f"there is no version {version or 'that is live'}", "see `metahuman history`")
+    if not chosen.training_success:
+        raise MetahumanError(f"version {chosen.version} was rejected: {'; '.join(chosen.reasons)}")
+    with ProgressView() as view:
+        cycle.publish_one(settings, profile, chosen, view, say)
+
+
+def reset(username: UserOption = None, config: ConfigOption = None) -> None:
+    """Let the next run start from the original base again. No version is deleted."""
+    settings, profile = settings_for(config, username)
+    registry = reset_to_original(settings.registry_path(profile))
+    say(f"the next run starts from {registry.original_base_model}")
+
+
+def demo(
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Where to make it; it stays there. Default: ./demo")
+    ] = None,
+) -> None:
+    """The example profile, from nothing to version 2, and its questions to base, version 1 and version 2."""
+    run_demo((root or Path("demo")).absolute(), say)
+
+
+def _say_made(version: Version) -> None:
+    gib = 1 << 30
+    say(
+        f"version {version.version} is {version.outcome}: {version.samples_trained} samples, "
+        f"adapter {version.adapter_bytes / (1 << 20):.0f} MiB, model {version.model_bytes / gib:.2f} GiB, "
+        f"GGUF {version.gguf_bytes / gib:.2f} GiB"
+    )
+
+
+def _show_ahead(looked: cycle.Looked) -> None:
+    choice, counts = looked.choice, looked.counts
+    say(f"memories: {counts.known} known, {counts.due} due, {counts.settled} settled, {counts.superseded} superseded")
+    if looked.unfinished:
+        say(f"run {looked.unfinished} is unfinished; it would go on first")
+    say(f"would train {len(choice.new)} new and {len(choice.replay)} old memories")
+    say(f"base: {choice.start.base_model}" + (f", on anchor {choice.start.anchor}" if choice.start.warm_start else ""))
+    if choice.start.note:
+        say(choice.start.note)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(setup)
+    app.command(name="fine-tune")(fine_tune)
+    app.command()(publish)
+    app.command()(reset)
+    app.command()(demo)

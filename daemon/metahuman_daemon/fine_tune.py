@@ -1,0 +1,135 @@
+"""`fine-tune`: from a folder of memories to the next version, registered and, where a server answers, in Ollama."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from metahuman_core.converter import require_converter
+from metahuman_core.errors import MetahumanError
+from metahuman_core.journal import Journal
+from metahuman_core.layout import ProfilePaths, cycle_lock_path
+from metahuman_core.ledger import Counts, Ledger, ScanReport
+from metahuman_core.locks import cycle_lock
+from metahuman_core.ollama.client import OllamaDown
+from metahuman_core.prepare import (
+    Choice,
+    Wish,
+    begin_run,
+    choose,
+    discard,
+    look,
+    resume_or_refuse,
+    unfinished_run,
+)
+from metahuman_core.progress import Progress, Report
+from metahuman_core.publishing import due_publications, publish_version
+from metahuman_core.registry import Version, load_registry
+from metahuman_core.settings import Settings
+from metahuman_daemon.worker import run_child
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What `--dry-run` shows: the scan, the states of all memories, the choice, and an unfinished run's label."""
+
+    scan: ScanReport
+    counts: Counts
+    choice: Choice
+    unfinished: str
+
+
+def now() -> datetime:
+    """The time; the core is handed it."""
+    return datetime.now(UTC)
+
+
+def look_ahead(settings: Settings, wish: Wish) -> Looked:
+    """What a run would do now, without doing it."""
+    registry = load_registry(settings.registry_path(wish.profile))
+    with Ledger(ProfilePaths(settings.root, wish.profile).ledger) as ledger:
+        scan = look(settings, wish.profile, ledger, registry)
+        choice = choose(settings, wish, ledger, registry)
+        journal = unfinished_run(settings, wish.profile, now)
+        return Looked(scan, ledger.counts(choice.ancestry), choice, journal.run_dir.name if journal else "")
+
+
+def fine_tune(settings: Settings, wish: Wish, report: Report, say: Say, *, throw_away: bool = False) -> Version | None:
+    """Run one cycle to its end; None where nothing is due. Raises BusyError, StoppedError and other MetahumanErrors."""
+    with cycle_lock(cycle_lock_path(settings.root), f"profile {wish.profile}") as lock_fd:
+        journal = unfinished_run(settings, wish.profile, now)
+        if journal is not None and throw_away:
+            say(f"run {journal.run_dir.name} is thrown away; its memories are due again")
+            discard(journal)
+            journal = None
+        run_dir = resume_or_refuse(settings, wish, journal) if journal else _begin(settings, wish, report, say)
+        if run_dir is None:
+            return None
+        if journal:
+            say(f"going on with run {run_dir.name}, behind {_last_step(journal)}")
+        require_converter()
+        number = run_child(["cycle", str(run_dir)], run_dir / "child.log", lock_fd, report)
+    registry = load_registry(settings.registry_path(wish.profile))
+    version = registry.find(int(number)) if registry else None
+    if version is None:
+        raise MetahumanError("the cycle ended, and its version is not in the registry", "see `metahuman history`")
+    return version
+
+
+def publish_due(settings: Settings, profile: str, report: Report, say: Say) -> None:
+    """Publish what waits. Without a server it goes on waiting, and that is said."""
+    path = settings.registry_path(profile)
+    for version in due_publications(load_registry(path)):
+        try:
+            publish_one(settings, profile, version, report, say)
+        except OllamaDown as error:
+            say(f"{error.message}: version {version.version} is registered, its publication stays due")
+            say("start Ollama and run `metahuman publish`; `metahuman chat` needs no server")
+            return
+
+
+def publish_one(settings: Settings, profile: str, version: Version, report: Report, say: Say) -> None:
+    """Publish one version."""
+    published = publish_version(
+        version,
+        settings.root,
+        settings.registry_path(profile),
+        settings.ollama.host,
+        now,
+        lambda done, total: report(Progress("publish", done, total, "bytes")),
+        lambda line: report(Progress("publish", note=line)),
+    )
+    say(f"version {version.version} is in Ollama as {published.tag}, and {published.alias} is it")
+
+
+def _begin(settings: Settings, wish: Wish, report: Report, say: Say) -> Path | None:
+    registry = load_registry(settings.registry_path(wish.profile))
+    with Ledger(ProfilePaths(settings.root, wish.profile).ledger) as ledger:
+        scan = look(settings, wish.profile, ledger, registry)
+        choice = choose(settings, wish, ledger, registry)
+        counts = ledger.counts(choice.ancestry)
+    say(
+        f"{scan.files} files, {counts.known} memories: {counts.trained} trained, {counts.due} due, "
+        f"{counts.settled} settled, {counts.superseded} superseded; {scan.skipped} set aside"
+    )
+    if choice.start.note:
+        say(choice.start.note)
+    if not choice.new:
+        return None
+    require_converter()
+    say(f"training on {len(choice.new)} new memories and {len(choice.replay)} old ones, from {choice.start.base_model}")
+
+    log = settings.root / "state" / "fetch.log"
+
+    def fetch(name: str, revision: str) -> str:
+        return run_child(["fetch", name, revision, str(settings.root)], log, None, report)
+
+    return begin_run(settings, wish, choice, fetch, now)
+
+
+def _last_step(journal: Journal) -> str:
+    return next(reversed(journal.file.steps), "its beginning")

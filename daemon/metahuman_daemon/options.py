@@ -1,0 +1,56 @@
+"""What every command shares: the config, the profile, and how a person is spoken to."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metahuman_core.errors import ConfigError, UsageError
+from metahuman_core.settings import Settings, check_profile_name, load_settings
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="The config (else METAHUMAN_CONFIG, ./config.toml, /etc/metahuman/config.toml)."),
+]
+UserOption = Annotated[str | None, typer.Option("--username", "-u", help="The profile, where there are several.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable, on stdout.")]
+
+
+def say(line: str) -> None:
+    """A line for people: stdout is for data."""
+    sys.stderr.write(line + "\n")
+
+
+def known_profiles(settings: Settings) -> list[str]:
+    """The configured profiles, or else the folders under `profiles/`."""
+    if settings.profiles:
+        return sorted(settings.profiles)
+    folder = settings.root / "profiles"
+    return sorted(p.name for p in folder.iterdir() if (p / "memory").is_dir()) if folder.is_dir() else []
+
+
+def profile_of(settings: Settings, username: str | None) -> str:
+    """The profile that is meant. Raises ConfigError or UsageError where that is not clear."""
+    if username is not None:
+        check_profile_name(username)
+        if username not in settings.profiles and not (settings.root / "profiles" / username).is_dir():
+            known = ", ".join(known_profiles(settings)) or "none yet"
+            raise ConfigError(f"there is no profile {username} under {settings.root / 'profiles'}", f"known: {known}")
+        return username
+    names = known_profiles(settings)
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ConfigError(
+            f"there is no profile under {settings.root / 'profiles'}", "put memories into profiles/NAME/memory"
+        )
+    raise UsageError("which profile?", f"--username {' | '.join(names)}")
+
+
+def settings_for(config: Path | None, username: str | None) -> tuple[Settings, str]:
+    """The settings, and the profile that is meant."""
+    settings = load_settings(config)
+    return settings, profile_of(settings, username)

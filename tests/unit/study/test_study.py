@@ -1,0 +1,236 @@
+"""What is asked of a memory: invented sentences, and what must hold of any text at all."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from metahuman_core.memories.model import Memory, Mode, Turn
+from metahuman_core.study import Question, study
+from metahuman_core.study.grammar import FIRST_PERSON
+from metahuman_core.study.sentences import MAX_WORDS
+
+DAY = datetime(2025, 3, 3, 9, tzinfo=UTC)
+ASKERS_ME = re.compile(r"\b(?:[Tt]ell|[Rr]emind|[Gg]ive) me\b")
+
+
+def text(said: str, at: datetime | None = None) -> Memory:
+    return Memory("a.md", "", "journal", "emulation", at, (), said)
+
+
+def talk(*said: str, mode: Mode = "emulation") -> Memory:
+    turns = tuple(Turn("assistant" if place % 2 else "user", words) for place, words in enumerate(said))
+    return Memory("a.json", "", "conversation", mode, DAY, turns, "")
+
+
+def asks(memory: Memory, most: int = 12) -> set[str]:
+    return {question.ask for question in study(memory, max_questions=most)}
+
+
+def answers(memory: Memory) -> dict[str, str]:
+    return {question.ask: question.answer for question in study(memory, max_questions=30)}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("My niece is called Orla.", {"What is your niece called?", "Who is Orla?"}),
+        ("My cousin Piet lives in Delft.", {"What is your cousin called?", "Where does your cousin live?"}),
+        ("Mirela, my boss, is 51.", {"What is your boss called?", "How old is your boss?"}),
+        ("We named the goat Biscuit.", {"What did you call the goat?", "What is the goat called?"}),
+        ("We have a parrot called Tango.", {"What is your parrot called?", "Do you have a parrot?"}),
+        ("My horse's name is Juno.", {"What is your horse called?", "What is your horse's name?"}),
+        ("I have two sons, Emil and Jakob.", {"What are your sons called?", "How many sons do you have?"}),
+        ("I'm allergic to kiwi.", {"What are you allergic to?"}),
+        ("I\u2019ve been allergic to wasps since 2003.", {"What are you allergic to?"}),
+        ("I was born in Split on 9 May 1977.", {"Where were you born?", "When were you born?"}),
+        ("I grew up on an island near Zadar.", {"Where did you grow up?"}),
+        ("I work as a glazier in the old town.", {"What do you do for a living?"}),
+        ("My aunt was a midwife.", {"What did your aunt do for a living?"}),
+        ("I studied forestry in Uppsala.", {"What did you study?", "Where did you study?"}),
+        ("I can't stand fireworks.", {"What do you dislike?", "How do you feel about fireworks?"}),
+        ("My favourite soup is borscht.", {"What is your favourite soup?", "Which soup do you like best?"}),
+        ("My wedding anniversary is on 2 July.", {"When is your wedding anniversary?"}),
+        ("The alarm code is 7714.", {"What is the alarm code?"}),
+        ("The kayak cost 450 pounds.", {"How much did the kayak cost?", "What is the price of the kayak?"}),
+        (
+            "I bought an old loom in Kaunas on 3 May 2019.",
+            {"Where did you buy the old loom?", "When did you buy the old loom?"},
+        ),
+        ("We moved to Aberdeen in March 2022.", {"Where do you live?", "When did you move to Aberdeen?"}),
+        ("My passport expires in June 2029.", {"When does your passport expire?"}),
+        ("The ladder is behind the greenhouse.", {"Where is the ladder?"}),
+        ("There is a torch in the kitchen drawer.", {"Where is the torch?"}),
+        ("On 8 May I have an appointment with Dr Lind.", {"When is your appointment?"}),
+        ("We're getting married on 5 June in Ghent.", {"When are you getting married?"}),
+        ("I gave Pavel a green scarf.", {"What did you give Pavel?"}),
+        ("I met Noor at a pottery course in Leeds.", {"Where did you meet Noor?"}),
+        ("I used to keep quails behind the house.", {"Where did you keep quails?"}),
+        ("I've decided to stop smoking cigars.", {"What have you decided to do?"}),
+        ("The best film I ever saw was Stalker.", {"What was the best film you ever saw?"}),
+    ],
+)
+def test_a_fact_is_asked_for_in_the_words_that_people_use(said: str, expected: set[str]) -> None:
+    assert expected <= asks(text(said))
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "canonical"),
+    [
+        ("I live at 3 Mill Row.", "I have moved: I live at 8 Castle Street now.", "Where do you live?"),
+        ("We live in Turku.", "We moved to Oulu in May.", "Where do you live?"),
+        ("My boss is called Anders.", "My boss, Ylva, is new.", "What is your boss called?"),
+        ("My favourite tea is oolong.", "My favourite tea is rooibos.", "What is your favourite tea?"),
+        ("My phone number is 555 01.", "My phone number is 555 77.", "What is your phone number?"),
+    ],
+)
+def test_equal_facts_share_a_trained_canonical_wording(older: str, newer: str, canonical: str) -> None:
+    for said in (older, newer):
+        trained = {question.ask for question in study(text(said), max_questions=12) if not question.probe}
+        assert canonical in trained
+
+
+def test_a_corrected_fact_keeps_the_same_wording_out() -> None:
+    older, newer = (study(text(said), max_questions=12) for said in ("My cat is called Ink.", "My cat is called Soot."))
+    assert {question.ask for question in older if question.probe} == {
+        question.ask for question in newer if question.probe
+    }
+
+
+def test_a_pronoun_is_resolved_and_its_sentence_brings_the_one_before() -> None:
+    found = answers(text("My brother has a bakery. He lives in Namur."))
+    assert found["Where does your brother live?"] == "My brother has a bakery. He lives in Namur."
+
+
+def test_a_pronoun_that_means_nobody_known_is_not_asked_for() -> None:
+    assert not any("He" in ask or "he" in ask.split() for ask in asks(text("He lives in Namur.")))
+
+
+def test_an_elliptical_reply_answers_the_question_in_other_words() -> None:
+    memory = talk("Oh, and what did you call the pony?", "Thistle, for her mane.")
+    found = answers(memory)
+    assert found["What is the pony called?"] == "Thistle, for her mane."
+    assert "What did you call the pony?" not in found
+
+
+def test_the_other_side_is_never_an_answer() -> None:
+    memory = talk("I moved to Lund last year. Where do you live?", "In a flat above the mill in Sigtuna.")
+    assert set(answers(memory).values()) == {"In a flat above the mill in Sigtuna."}
+
+
+def test_the_inner_voice_of_dual_mode_is_the_users_turn() -> None:
+    memory = talk("I sold the piano to Greta.", "Why did you?", mode="dual")
+    assert set(answers(memory).values()) == {"I sold the piano to Greta."}
+
+
+def test_the_day_of_a_dated_text_can_be_asked_for() -> None:
+    assert any("3 March 2025" in ask for ask in asks(text("The pipes froze.", DAY)))
+
+
+def test_a_question_in_the_memory_is_no_answer() -> None:
+    assert study(text("Where did I put the drill?"), max_questions=5) == ()
+
+
+@pytest.mark.parametrize("said", ["", "   \n\n ", "...", "# Heading\n---\n", "\u0000", "😀"])
+def test_what_says_nothing_gives_nothing(said: str) -> None:
+    assert study(text(said), max_questions=5) == ()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Meine Schwester heißt Wanda und wohnt in Graz.",
+        "Ma sœur habite à Liège depuis deux ans.",
+        "私の妹は京都に住んでいます。",
+        "Моя сестра живёт в Казани.",
+    ],
+)
+def test_other_languages_get_generic_questions(said: str) -> None:
+    assert {question.answer for question in study(text(said), max_questions=4)} == {said}
+
+
+WORDS = (
+    "I we my our the a bought live lives called Clara sister dog in at on 3 May 2019 , . ; : and because who not never "
+    "was is has been ' \" \n \u2014 ( ) It She He every to with from 14 Street allergic You's I'm don't ? ! \u00e9 "
+    "\u65e5 {s}"
+)
+SNIPPETS = st.sampled_from(WORDS.split(" "))
+TEXTS = st.one_of(st.text(max_size=400), st.lists(SNIPPETS, max_size=120).map(" ".join))
+
+
+@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+@given(said=TEXTS, most=st.integers(-1, 12), dated=st.booleans())
+def test_whatever_the_text_the_questions_keep_their_promises(said: str, most: int, dated: bool) -> None:
+    memory = text(said, DAY if dated else None)
+    found = study(memory, max_questions=most)
+    assert found == study(memory, max_questions=most)
+    assert len(found) <= max(most, 0)
+    check(found, said)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(question=TEXTS, reply=TEXTS, mode=st.sampled_from(["emulation", "dual", "agent"]))
+def test_whatever_is_said_in_a_conversation_the_questions_keep_their_promises(
+    question: str, reply: str, mode: Mode
+) -> None:
+    voice = question if mode == "dual" else reply
+    check(study(talk(question, reply, mode=mode), max_questions=10), voice)
+
+
+def check(found: tuple[Question, ...], said: str) -> None:
+    words = " ".join(re.sub(r"\*\*|__|`", "", said).split())
+    trained = {question.ask.casefold() for question in found if not question.probe}
+    probes = {question.ask.casefold() for question in found if question.probe}
+    assert trained.isdisjoint(probes)
+    assert len(trained) + len(probes) == len(found)
+    assert {q.answer for q in found if q.probe} <= {q.answer for q in found if not q.probe}
+    assert bool(probes) <= (len(found) >= 3)
+    for question in found:
+        assert not FIRST_PERSON.search(ASKERS_ME.sub("", question.ask))
+        assert "{" not in question.ask or "{" in said
+        assert len(question.answer.split()) <= MAX_WORDS
+        assert set(question.answer.split()) <= set(words.split()) or question.answer in words
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "I ",
+        "my my ",
+        "I bought, ",
+        "Aa-'",
+        "on 3 ",
+        "the week ",
+        "x, and ",
+        "I   ",
+        "\u6f22",
+        "Clara my sister ",
+        ". ",
+    ],
+)
+@pytest.mark.parametrize("spoken", [False, True])
+def test_fifty_thousand_characters_take_less_than_half_a_second(piece: str, spoken: bool) -> None:
+    said = (piece * 50_000)[:50_000]
+    memory = talk(said, said) if spoken else text(said)
+    began = time.process_time()
+    study(memory, max_questions=30)
+    assert time.process_time() - began < 0.5
+
+
+def test_the_cap_gives_every_fact_its_first_question_before_any_second() -> None:
+    memory = text("I live in Vaasa. My dog is called Rex. I'm allergic to dust. My favourite colour is teal.")
+    trained = [question for question in study(memory, max_questions=6) if not question.probe]
+    assert len({question.answer for question in trained}) == 4
+
+
+def test_three_questions_or_more_leave_a_probe_whose_answer_is_trained() -> None:
+    found = study(text("My uncle Bertil lives in Visby."), max_questions=8)
+    probes = [question for question in found if question.probe]
+    assert 1 <= len(probes) <= 2
+    assert {question.answer for question in probes} <= {question.answer for question in found if not question.probe}
