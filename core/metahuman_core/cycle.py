@@ -10,8 +10,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from metahuman_core.dataset.build import Dataset, build_dataset
 from metahuman_core.durable import remove
 from metahuman_core.errors import StoppedError
@@ -19,7 +17,7 @@ from metahuman_core.gate import Evaluation, judge
 from metahuman_core.hub import local_folder
 from metahuman_core.journal import Journal
 from metahuman_core.layout import ProfilePaths, root_of_run
-from metahuman_core.plan import Plan, read_memories
+from metahuman_core.plan import read_memories, read_plan
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.registering import Made, register
 from metahuman_core.registry import Version
@@ -36,7 +34,7 @@ from metahuman_core.steps.train import Anchor, train
 def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: StopRequested) -> Version:
     """Bring the run in `run_dir` to a registered version from wherever it stands. StoppedError if asked to stop."""
     journal = Journal.open(run_dir, now)
-    plan = TypeAdapter(Plan).validate_python(journal.file.inputs)
+    plan = read_plan(journal.file.inputs)
     root = root_of_run(run_dir.absolute())
     anchor = Anchor(
         folder=local_folder(plan.anchor, plan.anchor_revision, root),

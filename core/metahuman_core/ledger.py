@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from metahuman_core.errors import MetahumanError
 from metahuman_core.memories.model import Memory, Skipped, Turn
 from metahuman_core.memories.read import Limits, read
 from metahuman_core.memories.walk import FoundFile, walk
@@ -69,8 +70,14 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._db.executescript(_SCHEMA)
-        self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        try:
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        except sqlite3.Error as error:
+            self._db.close()
+            broken = not isinstance(error, sqlite3.OperationalError)  # and not merely locked, or the disk full
+            hint = "move it away: it is made again from the memory files and the runs" if broken else ""
+            raise MetahumanError(f"the ledger {path} cannot be used: {error}", hint) from error
 
     def __enter__(self) -> Self:
         return self
@@ -225,7 +232,7 @@ class Ledger:
             known=self._count("SELECT count(*) FROM memories"),
             due=self._count(f"{count}{_CURRENT} AND digest NOT IN ({_trained(ancestry)})", ancestry),
             settled=self._count(f"{count}settled <> ''"),
-            superseded=self._count(f"{count}digest NOT IN (SELECT digest FROM slots)"),
+            superseded=self._count(f"{count}digest NOT IN (SELECT digest FROM slots)"),  # noqa: S608
             trained=self._count(f"{count}digest IN ({_trained(ancestry)})", ancestry),
         )
 
@@ -234,7 +241,7 @@ class Ledger:
 
     def _memories(self, where: str, values: Sequence[str]) -> Iterator[Memory]:
         columns = "source, unit, kind, mode, happened_at, title, tags, body, unfit"
-        order = "ORDER BY coalesce(happened_at, ''), digest"
+        order = "ORDER BY coalesce(julianday(happened_at), 0), digest"  # by the moment, whatever the time zone
         sql = f"SELECT {columns} FROM memories WHERE {where} {order}"  # noqa: S608  # all three are our own words
         for row in self._db.execute(sql, tuple(values)):
             yield _memory(*row)

@@ -34,15 +34,17 @@ class Start:
 
 
 def base_name(flag: str | None, registry: Registry | None) -> str:
-    """The seed's order: the flag, the registry's current base, Qwen/Qwen3-14B."""
-    return flag or (registry.current_base_model if registry else "") or FALLBACK_BASE
+    """The seed's order: the flag, the registry's current base (without versioning its original), Qwen/Qwen3-14B."""
+    if flag or registry is None:
+        return flag or FALLBACK_BASE
+    return (
+        registry.current_base_model if registry.versioning.enabled else registry.original_base_model
+    ) or FALLBACK_BASE
 
 
 def choose_start(flag: str | None, registry: Registry | None, root: Path, recipe: TrainingSettings) -> Start:
     """Decide parent and anchor. Raises MetahumanError for a base that is not there, naming the way out."""
     name = base_name(flag, registry)
-    if registry and not registry.versioning.enabled and not flag:
-        name = registry.original_base_model
     model = relative_to_root(root / name, root) if is_local(name, root, registry) else name
     parent = registry.by_model_path(model) if registry else None
     if parent is None:

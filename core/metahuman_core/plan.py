@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from metahuman_core.durable import write_text
+from metahuman_core.errors import MetahumanError
 from metahuman_core.memories.model import Memory, Turn
 from metahuman_core.settings import DatasetSettings, TrainingSettings, WeightSettings
 
@@ -50,6 +53,18 @@ class Plan:
     dataset: DatasetSettings
     training: TrainingSettings
     weights: WeightSettings
+
+
+def read_plan(inputs: dict[str, Any]) -> Plan:
+    """The plan that a run's journal holds as its inputs. Raises MetahumanError where it is none."""
+    try:
+        return TypeAdapter(Plan).validate_python(inputs)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise MetahumanError(
+            f"the run's plan cannot be understood: {where}: {first['msg']}", "start again with --discard"
+        ) from error
 
 
 def memory_lines(new: Iterable[Memory], replay: Iterable[Memory]) -> str:

@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from metahuman_core.dataset.choose import choose_new, choose_replay
 from metahuman_core.dataset.judge import judge, judging_sha256
-from metahuman_core.durable import remove
+from metahuman_core.durable import partial_of, remove
 from metahuman_core.errors import ConfigError, MetahumanError
 from metahuman_core.hub import fingerprint
 from metahuman_core.journal import NAME, Journal, digest_of
@@ -25,8 +23,8 @@ from metahuman_core.lineage import Start, choose_start
 from metahuman_core.memories.model import Memory
 from metahuman_core.memories.read import Limits
 from metahuman_core.ollama.modelfile import sayable
-from metahuman_core.plan import MEMORIES, Plan, memory_lines, write_memories
-from metahuman_core.registry import Registry
+from metahuman_core.plan import MEMORIES, Plan, memory_lines, read_plan, write_memories
+from metahuman_core.registry import Registry, load_registry
 from metahuman_core.settings import ModeFilter, Settings
 
 Fetch = Callable[[str, str], str]
@@ -158,29 +156,68 @@ def command_sha256(settings: Settings, wish: Wish) -> str:
 
 
 def unfinished_run(settings: Settings, profile: str, now: Callable[[], datetime]) -> Journal | None:
-    """The run that was begun and not ended; folders that were never begun (no journal) are swept away."""
+    """The run that was begun and not ended. Raises MetahumanError where a run's journal cannot be read."""
     found = None
-    for run_dir in ProfilePaths(settings.root, profile).run_dirs():
-        if not (run_dir / NAME).is_file():
-            remove(run_dir)
-            continue
-        journal = Journal.open(run_dir, now)
+    registered = _registered(settings, profile)
+    for run_dir in _begun(settings, profile):
+        try:
+            journal = Journal.open(run_dir, now)
+        except MetahumanError:
+            if run_dir.name in registered:
+                continue
+            raise
         if not journal.file.ended:
             found = journal
     return found
 
 
+def sweep(settings: Settings, profile: str) -> None:
+    """Remove the folders of runs that were killed before their journal was written. Needs the cycle's lock.
+
+    A folder that holds anything else stays: the original MetaHuman's runs are named like ours, and have no journal.
+    """
+    ours = {MEMORIES, partial_of(Path(MEMORIES)).name, partial_of(Path(NAME)).name}
+    for run_dir in ProfilePaths(settings.root, profile).run_dirs():
+        if run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= ours:
+            remove(run_dir)
+
+
+def discard_unfinished(settings: Settings, profile: str, now: Callable[[], datetime]) -> list[str]:
+    """Throw unfinished runs away, those with a broken journal too; their memories stay due. Gives their labels.
+
+    A registered version keeps its folder, whatever its journal says. Needs the cycle's lock.
+    """
+    thrown_away = []
+    registered = _registered(settings, profile)
+    for run_dir in _begun(settings, profile):
+        try:
+            journal = Journal.open(run_dir, now)
+        except MetahumanError:
+            journal = None
+        if run_dir.name in registered:
+            if journal and not journal.file.ended:
+                journal.end("registered")
+        elif journal is None or not journal.file.ended:
+            remove(run_dir)
+            thrown_away.append(run_dir.name)
+    return thrown_away
+
+
+def _begun(settings: Settings, profile: str) -> list[Path]:
+    return [run_dir for run_dir in ProfilePaths(settings.root, profile).run_dirs() if (run_dir / NAME).is_file()]
+
+
+def _registered(settings: Settings, profile: str) -> set[str]:
+    registry = load_registry(settings.registry_path(profile))
+    return {version.run_label for version in registry.training_history} if registry else set()
+
+
 def resume_or_refuse(settings: Settings, wish: Wish, journal: Journal) -> Path:
     """The unfinished run's folder if this command is the one that began it. Raises MetahumanError otherwise."""
-    plan = TypeAdapter(Plan).validate_python(journal.file.inputs)
+    plan = read_plan(journal.file.inputs)
     if plan.command_sha256 != command_sha256(settings, wish):
         raise MetahumanError(
             f"run {journal.run_dir.name} is unfinished, and was begun with other flags or settings",
             "go on with those, or throw it away with --discard",
         )
     return journal.run_dir
-
-
-def discard(journal: Journal) -> None:
-    """Throw an unfinished run away; its memories stay due."""
-    remove(journal.run_dir)

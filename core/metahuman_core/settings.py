@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -165,13 +166,14 @@ def load_settings(explicit: Path | None = None) -> Settings:
         raise ConfigError(f"{path or 'settings'}: {faults}", "see config.example.toml") from error
     for name in settings.profiles:
         check_profile_name(name)
-    _refuse_shared_registry(settings)
+    refuse_shared_registry(settings, settings.profiles)
     return settings
 
 
-def _refuse_shared_registry(settings: Settings) -> None:
+def refuse_shared_registry(settings: Settings, profiles: Iterable[str]) -> None:
+    """Raise ConfigError where two of these profiles would have one registry: each has its own model."""
     owners: dict[Path, str] = {}
-    for name in settings.profiles:
+    for name in profiles:
         path = settings.registry_path(name).resolve()
         if path in owners:
             raise ConfigError(

@@ -13,18 +13,17 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter
+from typing import Any, TextIO
 
 from metahuman_core.errors import MetahumanError, StoppedError
 from metahuman_core.journal import Journal
 from metahuman_core.layout import root_of_run
 from metahuman_core.parent_death import die_with_parent
-from metahuman_core.plan import Plan
+from metahuman_core.plan import read_plan
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.registering import register_failure
 
@@ -32,6 +31,9 @@ from metahuman_core.registering import register_failure
 def main() -> int:
     """Run what the arguments say. Gives the exit status."""
     die_with_parent()
+    # Libraries, and native code, print what they like to stdout: that goes to the log, and the wire is ours alone.
+    wire = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda n, _: stopping.append(n))
@@ -43,13 +45,13 @@ def main() -> int:
 
     def report(progress: Progress) -> None:
         step[0] = progress.step
-        _say(progress=asdict(progress))
+        _say(wire, progress=asdict(progress))
 
     try:
-        _say(result=_DO[kind](rest, report, lambda: bool(stopping)))
+        _say(wire, result=_DO[kind](rest, report, lambda: bool(stopping)))
     except Exception as error:  # noqa: BLE001  # the one place where a worker's errors are caught
         failure = _as_failure(error)
-        _say(error=failure.message, hint=failure.hint, step=step[0])
+        _say(wire, error=failure.message, hint=failure.hint, step=step[0])
         if kind == "cycle" and not isinstance(failure, StoppedError):
             _enter_failure(Path(rest[0]), step[0], failure)
         return failure.exit_code
@@ -99,7 +101,7 @@ _ENOSPC = 28
 
 def _enter_failure(run_dir: Path, step: str, failure: MetahumanError) -> None:
     try:
-        plan = TypeAdapter(Plan).validate_python(Journal.open(run_dir, _now).file.inputs)
+        plan = read_plan(Journal.open(run_dir, _now).file.inputs)
         register_failure(plan, run_dir.name, step, str(failure), root_of_run(run_dir.absolute()), _now())
     except (MetahumanError, OSError) as error:
         # A full disk takes no registry either; what failed was said on stdout.
@@ -110,13 +112,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _say(**line: Any) -> None:
-    try:
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Nobody listens any more; the work is not less worth for that.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+def _say(wire: TextIO, **line: Any) -> None:
+    with suppress(BrokenPipeError):  # nobody listens any more: the work is worth no less for that
+        wire.write(json.dumps(line) + "\n")
+        wire.flush()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sqlite3
 import sys
 from typing import Annotated
 
@@ -47,6 +48,9 @@ def main() -> None:
     except MetahumanError as error:
         sys.stderr.write(f"metahuman: {error.message}\n" + (f"  {error.hint}\n" if error.hint else ""))
         sys.exit(error.exit_code)
+    except sqlite3.Error as error:
+        sys.stderr.write(f"metahuman: the ledger cannot be used: {error}\n")
+        sys.exit(1)
     except BrokenPipeError:
         # Whoever read us (`| head`) has gone: nothing is wrong, and Python must not complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

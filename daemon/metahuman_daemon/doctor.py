@@ -16,7 +16,7 @@ from metahuman_core.converter import require_converter
 from metahuman_core.errors import MetahumanError
 from metahuman_core.ollama.client import OllamaClient
 from metahuman_core.registry import FALLBACK_BASE, load_registry
-from metahuman_core.settings import Settings
+from metahuman_core.settings import Settings, refuse_shared_registry
 from metahuman_daemon.options import known_profiles
 
 _GIB = 1 << 30
@@ -93,6 +93,10 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warning", f"no profile under {settings.root / 'profiles'}", "put memories into profiles/NAME/memory"
         )
+    try:
+        refuse_shared_registry(settings, names)
+    except MetahumanError as error:
+        yield Finding("error", error.message, error.hint)
     for name in names:
         path = settings.registry_path(name)
         try:
@@ -108,7 +112,7 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
             if not (settings.root / version.output_model_path / "config.json").is_file() and not version.adapter_path:
                 yield Finding(
                     "warning",
-                    f"profile {name}: version {version.version} is registered, and {version.output_model_path} is not there",
+                    f"profile {name}: version {version.version} is registered, and there is no {version.output_model_path}",
                     "it is never trained on; `metahuman reset` goes back to the original base",
                 )
 

@@ -19,9 +19,10 @@ from metahuman_core.prepare import (
     Wish,
     begin_run,
     choose,
-    discard,
+    discard_unfinished,
     look,
     resume_or_refuse,
+    sweep,
     unfinished_run,
 )
 from metahuman_core.progress import Progress, Report
@@ -61,11 +62,10 @@ def look_ahead(settings: Settings, wish: Wish) -> Looked:
 def fine_tune(settings: Settings, wish: Wish, report: Report, say: Say, *, throw_away: bool = False) -> Version | None:
     """Run one cycle to its end; None where nothing is due. Raises BusyError, StoppedError and other MetahumanErrors."""
     with cycle_lock(cycle_lock_path(settings.root), f"profile {wish.profile}") as lock_fd:
+        sweep(settings, wish.profile)
+        for label in discard_unfinished(settings, wish.profile, now) if throw_away else ():
+            say(f"run {label} is thrown away; its memories are due again")
         journal = unfinished_run(settings, wish.profile, now)
-        if journal is not None and throw_away:
-            say(f"run {journal.run_dir.name} is thrown away; its memories are due again")
-            discard(journal)
-            journal = None
         run_dir = resume_or_refuse(settings, wish, journal) if journal else _begin(settings, wish, report, say)
         if run_dir is None:
             return None

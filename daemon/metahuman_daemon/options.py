@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from metahuman_core.errors import ConfigError, UsageError
-from metahuman_core.settings import Settings, check_profile_name, load_settings
+from metahuman_core.settings import Settings, check_profile_name, load_settings, refuse_shared_registry
 
 ConfigOption = Annotated[
     Path | None,
@@ -33,16 +33,17 @@ def known_profiles(settings: Settings) -> list[str]:
 
 
 def profile_of(settings: Settings, username: str | None) -> str:
-    """The profile that is meant. Raises ConfigError or UsageError where that is not clear."""
+    """The profile that is meant. Raises ConfigError or UsageError where that is not clear or not allowed."""
     if username is not None:
         check_profile_name(username)
         if username not in settings.profiles and not (settings.root / "profiles" / username).is_dir():
             known = ", ".join(known_profiles(settings)) or "none yet"
             raise ConfigError(f"there is no profile {username} under {settings.root / 'profiles'}", f"known: {known}")
+        refuse_shared_registry(settings, sorted({*known_profiles(settings), username}))
         return username
     names = known_profiles(settings)
     if len(names) == 1:
-        return names[0]
+        return check_profile_name(names[0])
     if not names:
         raise ConfigError(
             f"there is no profile under {settings.root / 'profiles'}", "put memories into profiles/NAME/memory"

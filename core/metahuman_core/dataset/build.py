@@ -18,7 +18,7 @@ from typing import Literal
 from metahuman_core.durable import making, sha256_file
 from metahuman_core.memories.model import Memory, Turn
 from metahuman_core.settings import DatasetSettings
-from metahuman_core.study.study import study
+from metahuman_core.study import study
 
 Role = Literal["new", "replay"]
 Split = Literal["train", "probe"]
@@ -108,12 +108,13 @@ def exchanges(memory: Memory) -> Iterator[tuple[Turn, ...]]:
 
 
 def _newest_answers(dated: list[tuple[Memory, Sample]]) -> Iterator[Sample]:
-    newest: dict[str, tuple[str, str]] = {}
+    # Of the same moment (notes without a date), what was learned later wins: new before replay.
+    newest: dict[str, tuple[tuple[str, bool], str]] = {}
     for memory, sample in dated:
         key = _asked(sample)
-        when = memory.happened_at.isoformat() if memory.happened_at else ""
-        if key and (key not in newest or when >= newest[key][0]):
-            newest[key] = (when, sample.memory)
+        age = (memory.instant, sample.role == "new")
+        if key and (key not in newest or age >= newest[key][0]):
+            newest[key] = (age, sample.memory)
     seen: set[tuple[str, str]] = set()
     for _, sample in dated:
         key = _asked(sample)

@@ -37,4 +37,4 @@ def choose_replay(trained: Sequence[tuple[str, Memory]], count: int, seed: int, 
         key = min((k for k in sorted(strata) if strata[k]), key=lambda k: taken[k] / (taken[k] + len(strata[k])))
         chosen.append(strata[key].pop())
         taken[key] += 1
-    return tuple(sorted(chosen, key=lambda m: (m.happened_at.isoformat() if m.happened_at else "", m.digest)))
+    return tuple(sorted(chosen, key=lambda m: (m.instant, m.digest)))

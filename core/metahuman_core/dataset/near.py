@@ -11,11 +11,11 @@ import re
 from hashlib import blake2b
 
 _WORDS = re.compile(r"\w+")
-_TELLING = re.compile(r"\w*\d\w*|(?<=[^.!?\s]\s)[^\W\d_a-z]\w*")
+_TELLING = re.compile(r"\w*\d\w*|\b[^\W\d_a-z]\w*")
 
 
 def telling(text: str) -> frozenset[str]:
-    """Numbers, and words that begin with a capital inside a sentence: where these differ, so does the fact."""
+    """Numbers, and words that begin with a capital (as names do): where these differ, so may the fact."""
     return frozenset(_TELLING.findall(text))
 
 

@@ -2,6 +2,9 @@
 
 Invariant: a unit is named by the conversation's and the message's own ids (their places in the file where they have
 none), so that an export that has grown names what it held before the same.
+
+With the large services the assistant is somebody else's model and the person is the user: such exchanges are `dual`, what
+the person wrote is learned. ShareGPT is a format for training, where the answer is what is to be learned.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ def is_tree(conversation: JsonObject) -> bool:
 def read_tree(conversation: JsonObject, origin: Origin) -> Iterator[Outcome]:
     """The exchanges on the branch that the person last looked at; abandoned branches are left out."""
     started = first_moment(conversation.get("create_time")) or path_moment(origin.source)
-    return exchanges(_tree_messages(conversation, started), origin, line(conversation, "title").strip())
+    return exchanges(_tree_messages(conversation, started), origin, line(conversation, "title").strip(), "dual")
 
 
 def is_list(conversation: JsonObject) -> bool:
@@ -47,7 +50,7 @@ def is_list(conversation: JsonObject) -> bool:
 def read_list(conversation: JsonObject, origin: Origin) -> Iterator[Outcome]:
     """The exchanges of a conversation that is a plain list."""
     started = first_moment(conversation.get("created_at")) or path_moment(origin.source)
-    return exchanges(_list_messages(conversation, started), origin, line(conversation, "name").strip())
+    return exchanges(_list_messages(conversation, started), origin, line(conversation, "name").strip(), "dual")
 
 
 def is_sharegpt(conversation: JsonObject) -> bool:

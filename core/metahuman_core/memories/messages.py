@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metahuman_core.memories.labels import kind_mode
-from metahuman_core.memories.model import Role, Turn
+from metahuman_core.memories.model import Mode, Role, Turn
 from metahuman_core.memories.opened import larger_than
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Exchanges:
     origin: Origin
     title: str = ""
     kind: str = "conversation"
+    mode: Mode | None = None
     _said: dict[Role, list[str]] = field(default_factory=dict)
     _unit: str = ""
     _at: datetime | None = None
@@ -120,13 +121,15 @@ class Exchanges:
         roles: tuple[Role, ...] = ("user", "assistant")
         turns = tuple(Turn(role, "\n\n".join(self._said[role])) for role in roles)
         return place.memory(
-            kind=self.kind, mode=kind_mode(self.kind), happened_at=self._at, turns=turns, title=self.title
+            kind=self.kind, mode=self.mode or kind_mode(self.kind), happened_at=self._at, turns=turns, title=self.title
         )
 
 
-def exchanges(messages: Iterable[Message], origin: Origin, title: str = "") -> Iterator[Outcome]:
-    """The exchanges of one whole conversation, each a memory."""
-    thread = Exchanges(origin, title)
+def exchanges(
+    messages: Iterable[Message], origin: Origin, title: str = "", mode: Mode | None = None
+) -> Iterator[Outcome]:
+    """The exchanges of one whole conversation, each a memory; without a mode, the one of conversations."""
+    thread = Exchanges(origin, title, mode=mode)
     for message in messages:
         yield from thread.add(message)
     yield from thread.close()

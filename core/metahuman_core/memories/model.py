@@ -10,7 +10,7 @@ import hashlib
 import json
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
@@ -50,6 +50,11 @@ class Memory:
     def digest(self) -> str:
         """SHA-256 (hex) of the normalised content."""
         return content_digest(self.turns, self.text)
+
+    @property
+    def instant(self) -> str:
+        """When it happened, in UTC, as text that sorts as time does ("", before all others, where nobody knows)."""
+        return self.happened_at.astimezone(UTC).isoformat() if self.happened_at else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from metahuman_core.steps.encode import IGNORED, ChatEncoder, encode_samples
 from metahuman_core.steps.loading import choose_device, choose_dtype, load_model, load_tokenizer
 from metahuman_core.steps.train import Anchor
 
-_MOST_PROMPTS = 64
+_MOST_PROMPTS = 32
 _BATCH = 8
 
 

@@ -16,7 +16,15 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch.utils.data import Dataset as TorchDataset
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
 
 from metahuman_core.adapter_config import name_base
 from metahuman_core.dataset.build import read_samples
@@ -147,6 +155,7 @@ def _run(
         data_collator=_Collator(pad),
         callbacks=[_Callback(report, stop)],
     )
+    trainer.remove_callback(PrinterCallback)
     last = _last_complete(checkpoints)
     if last is not None:
         report(Progress("train", note=f"going on from step {last.name.rpartition('-')[2]}"))

@@ -87,7 +87,13 @@ def test_an_exchange_is_a_memory_in_every_service_s_shape(
     memories = tree.memories()
     assert [memory.turns for memory in memories] == EXCHANGES
     assert [memory.unit for memory in memories] == units
-    assert {(memory.kind, memory.mode) for memory in memories} == {("conversation", "emulation")}
+    assert {memory.kind for memory in memories} == {"conversation"}
+
+
+@pytest.mark.parametrize(("content", "mode"), [([TREE], "dual"), ([LIST], "dual"), ([SHAREGPT], "emulation")])
+def test_with_a_service_s_own_model_the_person_is_the_user(tree: Tree, content: Any, mode: str) -> None:
+    tree.write("conversations.json", content)
+    assert {memory.mode for memory in tree.memories()} == {mode}
 
 
 def test_title_and_times_come_from_the_conversation_and_its_messages(tree: Tree) -> None:

@@ -1,0 +1,259 @@
+"""Tiny bases of every architecture that matters, a root with a handful of memories, and `metahuman` run on it.
+
+What is trained is random: two layers, hidden size 64, with the vocabulary of the demo's model, so that the converter
+knows its tokenizer. A cycle costs its imports, so that tests share the roots that they do not change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from metahuman_core.converter import converter_folder, data_folder
+from metahuman_core.layout import ProfilePaths
+from metahuman_core.ledger import Ledger
+from metahuman_core.prepare import Wish, begin_run, choose, look
+from metahuman_core.registry import Registry, Version, load_registry
+from metahuman_core.settings import Settings, load_settings
+
+ARCHITECTURES = ("llama", "qwen3", "qwen2", "gemma3", "mistral")
+PROFILE = "ines"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+_CONFIG = """
+[profiles.ines]
+person = "Ines"
+
+[dataset]
+questions_per_memory = 3
+
+[training]
+rank = 8
+alpha = 16
+learning_rate = 1e-2
+epochs = 2
+batch_samples = 8
+max_tokens = 256
+checkpoint_every_steps = 2
+device = "cpu"
+
+[ollama]
+enabled = false
+"""
+FIRST_MEMORIES = (
+    "My boat is called Marram. She is a yellow dinghy with a red sail.",
+    "I was born in Tavira, in the house above the bakery.",
+    "My brother Duarte repairs clocks in Faro.",
+    "I drink my coffee without sugar, and always by the window.",
+    "User: Which tree do you like best?\n\nAssistant: The old carob tree behind the school.",
+    "On Fridays I swim across the harbour with my friend Livia.",
+    "User: What are you learning at the moment?\n\nAssistant: I am learning to play the accordion.",
+    "My grandmother taught me to bake bread with figs.",
+)
+LATER_MEMORIES = (
+    "I have a new dog, a grey terrier whose name is Pico.",
+    "Since March I work in the lighthouse museum on Culatra.",
+    "User: What did you plant this year?\n\nAssistant: Three lemon trees, next to the well.",
+    "My neighbour Amalia lent me her ladder to paint the shutters green.",
+)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder with a config, memories and what was trained on them."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.toml"
+
+    def settings(self) -> Settings:
+        return load_settings(self.config)
+
+    def set(self, section: str, line: str) -> None:
+        """Add a setting, or give it another value."""
+        name = line.partition(" ")[0]
+        lines = self.config.read_text(encoding="utf-8").splitlines()
+        at = lines.index(f"[{section}]")
+        others = [text for text in lines if not text.startswith(f"{name} ")]
+        others.insert(at + 1, line)
+        self.config.write_text("\n".join(others) + "\n", encoding="utf-8")
+
+    def remember(self, texts: tuple[str, ...], day: str) -> None:
+        """Write one episodic file for each text."""
+        folder = self.folder / "profiles" / PROFILE / "memory" / "episodic" / day.replace("-", "/")
+        folder.mkdir(parents=True)
+        for number, text in enumerate(texts):
+            kind = "conversation" if text.startswith("User:") else "observation"
+            memory = {"id": f"evt-{day}-{number}", "timestamp": f"{day}T08:{number:02}:00.000Z", "content": text}
+            (folder / f"evt-{number}.json").write_text(json.dumps({**memory, "type": kind}), encoding="utf-8")
+
+    def metahuman(self, *arguments: str) -> Finished:
+        """Run a command of the command line on this root."""
+        command = [sys.executable, "-m", "metahuman_daemon.cli", *arguments, "--config", str(self.config)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=280, check=False, env=environment(), cwd=self.folder
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def fine_tune(self, *flags: str) -> Finished:
+        """`metahuman fine-tune`, whatever comes of it."""
+        return self.metahuman("fine-tune", "--username", PROFILE, *flags)
+
+    def make_version(self, *flags: str) -> Version:
+        """`metahuman fine-tune`, which must make a live version."""
+        finished = self.fine_tune(*flags)
+        assert finished.code == 0, f"{finished.err}\n{self.child_log()}"
+        return self.registry().training_history[-1]
+
+    def begin(self, base_model: str) -> Path:
+        """Begin a run as `fine-tune` does, without doing anything of it. Gives its folder."""
+        settings, wish = self.settings(), Wish(PROFILE, base_model)
+        registry = load_registry(settings.registry_path(PROFILE))
+        with Ledger(ProfilePaths(self.folder, PROFILE).ledger) as ledger:
+            look(settings, PROFILE, ledger, registry)
+            choice = choose(settings, wish, ledger, registry)
+
+        def fetch(name: str, _: str) -> str:
+            raise AssertionError(f"{name} lies in a folder and must not be fetched")
+
+        return begin_run(settings, wish, choice, fetch, lambda: datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC))
+
+    def registry(self) -> Registry:
+        registry = load_registry(self.folder / "etc" / "model-registry.json")
+        assert registry is not None
+        return registry
+
+    def run_dir(self, version: Version) -> Path:
+        return ProfilePaths(self.folder, PROFILE).run_dir(version.run_label)
+
+    def child_log(self) -> str:
+        logs = [run_dir / "child.log" for run_dir in ProfilePaths(self.folder, PROFILE).run_dirs()]
+        return "\n".join(log.read_text(encoding="utf-8")[-4000:] for log in logs if log.is_file())
+
+
+def environment() -> dict[str, str]:
+    """A child's environment: no network, no server, no idle threads that spin."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("METAHUMAN_", "OLLAMA_"))}
+    return {**kept, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+@pytest.fixture(scope="session")
+def smol() -> Path:
+    """The demo's model, whose tokenizer the tiny bases borrow."""
+    folder = data_folder() / "SmolLM2-135M-Instruct"
+    missing = [name for name in _TOKENIZER_FILES if not (folder / name).is_file()]
+    if missing:
+        pytest.fail(f"the demo's model is not set up ({folder} lacks {missing[0]}): run `metahuman setup --demo`")
+    if not (converter_folder() / "conversion" / "__init__.py").is_file():
+        pytest.fail("llama.cpp's converter is not set up: run `metahuman setup --demo`")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(smol: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A random base of an architecture (`ARCHITECTURES`; `sharded`: llama in several files; `wide`: hidden size 256)."""
+    made: dict[str, Path] = {}
+
+    def base(kind: str) -> Path:
+        if kind not in made:
+            folder = tmp_path_factory.mktemp("bases") / kind
+            _save_random(kind, folder)
+            for name in _TOKENIZER_FILES:
+                shutil.copyfile(smol / name, folder / name)
+            made[kind] = folder
+        return made[kind]
+
+    return base
+
+
+def _save_random(kind: str, folder: Path) -> None:
+    import torch
+    import transformers as hf
+
+    shape = {
+        "vocab_size": 49152,
+        "hidden_size": 256 if kind == "wide" else 64,
+        "intermediate_size": 256 if kind == "wide" else 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 64 if kind == "wide" else 16,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": kind != "mistral",
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 2,
+    }
+    classes = {
+        "qwen3": (hf.Qwen3Config, hf.Qwen3ForCausalLM),
+        "qwen2": (hf.Qwen2Config, hf.Qwen2ForCausalLM),
+        "gemma3": (hf.Gemma3TextConfig, hf.Gemma3ForCausalLM),
+        "mistral": (hf.MistralConfig, hf.MistralForCausalLM),
+    }
+    config_class, model_class = classes.get(kind, (hf.LlamaConfig, hf.LlamaForCausalLM))
+    torch.manual_seed(7)
+    model = model_class(config_class(**shape)).to(torch.bfloat16)
+    model.save_pretrained(folder, max_shard_size="200KB" if kind == "sharded" else "1GB")
+
+
+@pytest.fixture(scope="session")
+def new_root(tiny_base: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Root]:
+    """Make a root that holds a base of that kind (in `base`), a config and the first memories, all untrained."""
+
+    def make(kind: str) -> Root:
+        root = Root(tmp_path_factory.mktemp(f"root-{kind}"))
+        shutil.copytree(tiny_base(kind), root.folder / "base")
+        root.config.write_text(_CONFIG, encoding="utf-8")
+        root.remember(FIRST_MEMORIES, "2031-02-03")
+        return root
+
+    return make
+
+
+@pytest.fixture
+def root(new_root: Callable[[str], Root]) -> Root:
+    """An untrained root of its own, with a llama base."""
+    return new_root("llama")
+
+
+@pytest.fixture(scope="session")
+def trained(new_root: Callable[[str], Root]) -> Callable[[str], Root]:
+    """A root with version 1 on a base of that kind. Shared: look, and change nothing."""
+    made: dict[str, Root] = {}
+
+    def root_of(kind: str) -> Root:
+        if kind not in made:
+            fresh = new_root(kind)
+            fresh.make_version("--base-model", "base")
+            made[kind] = fresh
+        return made[kind]
+
+    return root_of
+
+
+@pytest.fixture
+def grown(trained: Callable[[str], Root], tmp_path: Path) -> Root:
+    """A copy of the trained llama root, in another place, with new memories."""
+    copy = Root(tmp_path / "elsewhere")
+    shutil.copytree(trained("llama").folder, copy.folder)
+    copy.remember(LATER_MEMORIES, "2031-03-04")
+    return copy
