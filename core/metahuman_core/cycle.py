@@ -116,12 +116,14 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
     )
     made = Made(dataset, adapter, evaluation, judge(evaluation), merged, gguf, checked)
     version = register(plan, made, run_dir, root, now())
-    journal.end("registered" if version.training_success else "rejected")
+    # Before the end is written: nobody looks into a run that has ended.
     for leftover in ("checkpoints", "convert.log"):
         remove(run_dir / leftover)
+    journal.end("registered" if version.training_success else "rejected")
     return version
 
 
 def base_gguf(model: Path, out: Path, quantization: str, report: Report, stop: StopRequested) -> Gguf:
     """The GGUF of a base as it is, to talk to and to compare with."""
+    out.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return make_gguf(model, out, quantization, report, stop)

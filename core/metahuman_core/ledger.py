@@ -22,7 +22,9 @@ from metahuman_core.memories.model import Memory, Skipped, Turn
 from metahuman_core.memories.read import Limits, read
 from metahuman_core.memories.walk import FoundFile, walk
 
-_SCHEMA = """
+_SCHEMA_VERSION = 1
+_SCHEMA = f"""
+BEGIN;
 CREATE TABLE IF NOT EXISTS files (
     source TEXT PRIMARY KEY, mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL, inode INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS skipped (
@@ -37,9 +39,13 @@ CREATE TABLE IF NOT EXISTS memories (
 CREATE TABLE IF NOT EXISTS trainings (
     digest TEXT NOT NULL, run_label TEXT NOT NULL, PRIMARY KEY (digest, run_label));
 CREATE TABLE IF NOT EXISTS adopted (run_label TEXT PRIMARY KEY);
+PRAGMA user_version = {_SCHEMA_VERSION};
+COMMIT;
 """
-_SCHEMA_VERSION = 1
 _FILES_PER_COMMIT = 500
+_PAGES = (".md", ".markdown", ".txt")
+NEARLY_THE_SAME = "nearly the same as another memory"
+"""The reason by which a near duplicate is settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,8 @@ class Ledger:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
         try:
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            if self._count("PRAGMA user_version") != _SCHEMA_VERSION:
+                self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
             self._db.close()
             broken = not isinstance(error, sqlite3.OperationalError)  # and not merely locked, or the disk full
@@ -91,7 +97,8 @@ class Ledger:
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite itself rolls back where the disk is full
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 
@@ -100,14 +107,17 @@ class Ledger:
     def scan(self, folders: Sequence[tuple[str, Path]], limits: Limits) -> ScanReport:
         """Bring the ledger up to what lies in `folders` (a label for `source`, and the folder)."""
         found: list[tuple[str, FoundFile]] = []
+        set_aside: set[str] = set()
         with self._transaction():
-            self._db.execute("DELETE FROM skipped WHERE source NOT IN (SELECT source FROM files)")
             for label, folder in folders:
                 for item in walk(folder):
+                    source = f"{label}/{item.source}"
                     if isinstance(item, Skipped):
-                        self._skip(Skipped(f"{label}/{item.source}", item.reason, item.unit))
+                        self._skip(Skipped(source, item.reason, item.unit))
+                        set_aside.add(source)
                     else:
-                        found.append((f"{label}/{item.source}", item))
+                        found.append((source, item))
+            self._forget_skipped([label for label, _ in folders], set_aside | {source for source, _ in found})
         changed = [(source, file) for source, file in found if not self._is_known(source, file)]
         new = 0
         for start in range(0, len(changed), _FILES_PER_COMMIT):
@@ -116,6 +126,12 @@ class Ledger:
                     new += self._read_file(source, file, limits)
         return ScanReport(len(found), len(changed), new, self._count("SELECT count(*) FROM skipped"))
 
+    def _forget_skipped(self, labels: Sequence[str], there: set[str]) -> None:
+        """What was set aside and is gone needs no reason any more; a folder that is not there today keeps its own."""
+        for (source,) in self._db.execute("SELECT DISTINCT source FROM skipped").fetchall():
+            if source not in there and any(source.startswith(f"{label}/") for label in labels):
+                self._db.execute("DELETE FROM skipped WHERE source = ?", (source,))
+
     def _is_known(self, source: str, file: FoundFile) -> bool:
         row = self._db.execute("SELECT mtime_ns, size, inode FROM files WHERE source = ?", (source,)).fetchone()
         return bool(row == (file.mtime_ns, file.size_bytes, file.inode))
@@ -123,15 +139,32 @@ class Ledger:
     def _read_file(self, source: str, file: FoundFile, limits: Limits) -> int:
         self._db.execute("DELETE FROM skipped WHERE source = ?", (source,))
         new = 0
+        units: set[str] = set()
+        whole = True
         for item in read(file, limits):
             if isinstance(item, Skipped):
                 self._skip(Skipped(source, item.reason, item.unit))
+                whole = False
                 continue
             new += self._add(source, item)
+            units.add(item.unit)
+        if whole and file.path.suffix.lower() in _PAGES:
+            self._leave(source, units)
         self._db.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (source, file.mtime_ns, file.size_bytes, file.inode)
         )
         return new
+
+    def _leave(self, source: str, units: set[str]) -> None:
+        """Sections that a page no longer has are superseded. (An export that has shrunk takes nothing with it.)"""
+        for (unit,) in self._db.execute("SELECT unit FROM slots WHERE source = ?", (source,)).fetchall():
+            if unit not in units:
+                self._db.execute("DELETE FROM slots WHERE source = ? AND unit = ?", (source, unit))
+                self._reopen_duplicates()
+
+    def _reopen_duplicates(self) -> None:
+        """What was nearly the same as a memory that is superseded now may be the one that counts."""
+        self._db.execute("UPDATE memories SET settled = '', settled_under = '' WHERE settled = ?", (NEARLY_THE_SAME,))
 
     def _skip(self, item: Skipped) -> None:
         self._db.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", (item.source, item.unit, item.reason))
@@ -162,7 +195,13 @@ class Ledger:
                 "UPDATE memories SET unfit = ?, settled_under = '' WHERE digest = ? AND unfit <> ?",
                 (memory.unfit, digest, memory.unfit),
             )
-        self._db.execute("INSERT OR REPLACE INTO slots VALUES (?, ?, ?)", (source, memory.unit, digest))
+        slot = self._db.execute(
+            "SELECT digest FROM slots WHERE source = ? AND unit = ?", (source, memory.unit)
+        ).fetchone()
+        if slot != (digest,):
+            self._db.execute("INSERT OR REPLACE INTO slots VALUES (?, ?, ?)", (source, memory.unit, digest))
+            if slot is not None:
+                self._reopen_duplicates()
         return added
 
     def skipped(self) -> list[Skipped]:

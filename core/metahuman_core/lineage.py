@@ -37,9 +37,8 @@ def base_name(flag: str | None, registry: Registry | None) -> str:
     """The seed's order: the flag, the registry's current base (without versioning its original), Qwen/Qwen3-14B."""
     if flag or registry is None:
         return flag or FALLBACK_BASE
-    return (
-        registry.current_base_model if registry.versioning.enabled else registry.original_base_model
-    ) or FALLBACK_BASE
+    current = registry.current_base_model if registry.versioning.enabled else registry.original_base_model
+    return current or FALLBACK_BASE
 
 
 def choose_start(flag: str | None, registry: Registry | None, root: Path, recipe: TrainingSettings) -> Start:

@@ -176,11 +176,13 @@ def update_registry(path: Path, change: Callable[[Registry], Registry], start: R
         return after
 
 
-def reset_to_original(path: Path) -> Registry:
+def reset_to_original(path: Path, root: Path) -> Registry:
     """Let the next run start from the original base. No version is deleted; the live one stays live."""
+    if load_registry(path) is None:
+        return Registry()
 
     def change(registry: Registry) -> Registry:
-        kind = "local" if registry.original_base_model.startswith(("/", ".", "profiles/")) else "huggingface"
+        kind = "local" if (root / registry.original_base_model).is_dir() else "huggingface"
         return registry.changed(current_base_model=registry.original_base_model, model_type=kind)
 
     return update_registry(path, change)

@@ -144,7 +144,7 @@ def find_config(explicit: Path | None) -> Path | None:
             raise ConfigError(f"no config file {named}", "name one that exists, or leave --config out for the defaults")
         return named
     places = (Path("config.toml"), Path("/etc/metahuman/config.toml"))
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if os.access(place, os.R_OK)), None)
 
 
 def load_settings(explicit: Path | None = None) -> Settings:
@@ -156,9 +156,12 @@ def load_settings(explicit: Path | None = None) -> Settings:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise ConfigError(f"{path}: {error}", "see config.example.toml") from error
-    base = path.parent.absolute() if path is not None else Path.cwd()
-    root = os.environ.get("METAHUMAN_ROOT") or data.get("root", ".")
-    data["root"] = base / root if isinstance(root, str) else root
+    if root := os.environ.get("METAHUMAN_ROOT"):
+        data["root"] = Path(root).absolute()
+    elif path is not None and isinstance(data.get("root"), str):
+        data["root"] = path.parent.absolute() / data["root"]
+    else:
+        data.setdefault("root", Path.cwd())
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:

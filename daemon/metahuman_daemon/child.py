@@ -39,6 +39,8 @@ def main() -> int:
         signal.signal(number, lambda n, _: stopping.append(n))
     os.umask(0o077)
     kind, *rest = sys.argv[1:]
+    # Read once, when the client is imported. Its xet storage keeps a cache and logs of its own outside our root.
+    os.environ.update({"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"})
     if kind != "fetch":
         os.environ["HF_HUB_OFFLINE"] = "1"
     step = ["start"]

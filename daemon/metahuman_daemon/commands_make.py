@@ -40,6 +40,8 @@ def fine_tune(
 ) -> None:
     """Train the next version on what is new, check it, register it, hand it to Ollama."""
     settings, profile = settings_for(config, username)
+    if base_model and Path(base_model).is_dir():
+        base_model = str(Path(base_model).absolute())  # as the person sees it, whatever the root is
     wish = Wish(profile, base_model, mode, max_memories)
     if dry_run:
         _show_ahead(cycle.look_ahead(settings, wish))
@@ -81,7 +83,7 @@ def publish(
 def reset(username: UserOption = None, config: ConfigOption = None) -> None:
     """Let the next run start from the original base again. No version is deleted."""
     settings, profile = settings_for(config, username)
-    registry = reset_to_original(settings.registry_path(profile))
+    registry = reset_to_original(settings.registry_path(profile), settings.root)
     say(f"the next run starts from {registry.original_base_model}")
 
 
@@ -105,13 +107,17 @@ def _say_made(version: Version) -> None:
 
 def _show_ahead(looked: cycle.Looked) -> None:
     choice, counts = looked.choice, looked.counts
-    say(f"memories: {counts.known} known, {counts.due} due, {counts.settled} settled, {counts.superseded} superseded")
+    typer.echo(
+        f"memories: {counts.known} known, {counts.due} due, {counts.settled} settled, {counts.superseded} superseded"
+    )
     if looked.unfinished:
-        say(f"run {looked.unfinished} is unfinished; it would go on first")
-    say(f"would train {len(choice.new)} new and {len(choice.replay)} old memories")
-    say(f"base: {choice.start.base_model}" + (f", on anchor {choice.start.anchor}" if choice.start.warm_start else ""))
+        typer.echo(f"run {looked.unfinished} is unfinished; it would go on first")
+    typer.echo(f"would train {len(choice.new)} new and {len(choice.replay)} old memories")
+    typer.echo(
+        f"base: {choice.start.base_model}" + (f", on anchor {choice.start.anchor}" if choice.start.warm_start else "")
+    )
     if choice.start.note:
-        say(choice.start.note)
+        typer.echo(choice.start.note)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -112,7 +112,7 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
             if not (settings.root / version.output_model_path / "config.json").is_file() and not version.adapter_path:
                 yield Finding(
                     "warning",
-                    f"profile {name}: version {version.version} is registered, and there is no {version.output_model_path}",
+                    f"profile {name}: version {version.version} is a phantom: no {version.output_model_path}",
                     "it is never trained on; `metahuman reset` goes back to the original base",
                 )
 

@@ -9,7 +9,12 @@ from typing import Annotated
 import typer
 
 from metahuman_core.errors import ConfigError, UsageError
-from metahuman_core.settings import Settings, check_profile_name, load_settings, refuse_shared_registry
+from metahuman_core.settings import (
+    Settings,
+    check_profile_name,
+    load_settings,
+    refuse_shared_registry,
+)
 
 ConfigOption = Annotated[
     Path | None,

@@ -18,14 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from metahuman_core.converter import converter_folder, data_folder
+from metahuman_core.converter import converter_folder, data_folder, python_path
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
 from metahuman_core.prepare import Wish, begin_run, choose, look
 from metahuman_core.registry import Registry, Version, load_registry
 from metahuman_core.settings import Settings, load_settings
 
-ARCHITECTURES = ("llama", "qwen3", "qwen2", "gemma3", "mistral")
 PROFILE = "ines"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _CONFIG = """
@@ -39,7 +38,7 @@ questions_per_memory = 3
 rank = 8
 alpha = 16
 learning_rate = 1e-2
-epochs = 2
+epochs = 3
 batch_samples = 8
 max_tokens = 256
 checkpoint_every_steps = 2
@@ -110,7 +109,7 @@ class Root:
         """Run a command of the command line on this root."""
         command = [sys.executable, "-m", "metahuman_daemon.cli", *arguments, "--config", str(self.config)]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=280, check=False, env=environment(), cwd=self.folder
+            command, capture_output=True, text=True, timeout=280, check=False, env=child_environment(), cwd=self.folder
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
@@ -150,10 +149,32 @@ class Root:
         return "\n".join(log.read_text(encoding="utf-8")[-4000:] for log in logs if log.is_file())
 
 
-def environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """A child's environment: no network, no server, no idle threads that spin."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("METAHUMAN_", "OLLAMA_"))}
     return {**kept, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def run_aside(*command: str) -> str:
+    """Run Python with the converter and its `gguf` on the path, and give its stdout: native code may abort."""
+    paths = {"PYTHONPATH": python_path()}
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=False, env=child_environment() | paths
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def aside() -> Callable[..., str]:
+    """`aside(*arguments)`: what a Python process of its own prints, with the converter on its path."""
+    return run_aside
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The environment that every child is given."""
+    return child_environment()
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +191,7 @@ def smol() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_base(smol: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A random base of an architecture (`ARCHITECTURES`; `sharded`: llama in several files; `wide`: hidden size 256)."""
+    """A random base: an architecture's name, `sharded` (llama in several files) or `wide` (llama, hidden size 256)."""
     made: dict[str, Path] = {}
 
     def base(kind: str) -> Path:
@@ -202,6 +223,8 @@ def _save_random(kind: str, folder: Path) -> None:
         "bos_token_id": 1,
         "eos_token_id": 2,
         "pad_token_id": 2,
+        # More than the usual 0.02, so that logits differ and a wrong weight shows.
+        "initializer_range": 0.05 if kind == "wide" else 0.2,
     }
     classes = {
         "qwen3": (hf.Qwen3Config, hf.Qwen3ForCausalLM),
@@ -209,10 +232,13 @@ def _save_random(kind: str, folder: Path) -> None:
         "gemma3": (hf.Gemma3TextConfig, hf.Gemma3ForCausalLM),
         "mistral": (hf.MistralConfig, hf.MistralForCausalLM),
     }
+    if kind == "gemma3":
+        # llama.cpp takes the head's size for it, whatever the config says.
+        shape["query_pre_attn_scalar"] = shape["head_dim"]
     config_class, model_class = classes.get(kind, (hf.LlamaConfig, hf.LlamaForCausalLM))
     torch.manual_seed(7)
     model = model_class(config_class(**shape)).to(torch.bfloat16)
-    model.save_pretrained(folder, max_shard_size="200KB" if kind == "sharded" else "1GB")
+    model.save_pretrained(folder, max_shard_size="100KB" if kind == "sharded" else "1GB")
 
 
 @pytest.fixture(scope="session")
@@ -227,6 +253,12 @@ def new_root(tiny_base: Callable[[str], Path], tmp_path_factory: pytest.TempPath
         return root
 
     return make
+
+
+@pytest.fixture(params=["llama", "qwen3", "gemma3", "mistral"])
+def trained_root(request: pytest.FixtureRequest, trained: Callable[[str], Root]) -> Root:
+    """A shared root with version 1, once of each architecture (qwen2 has its own tests: see test_qwen2.py)."""
+    return trained(request.param)
 
 
 @pytest.fixture
@@ -250,10 +282,20 @@ def trained(new_root: Callable[[str], Root]) -> Callable[[str], Root]:
     return root_of
 
 
-@pytest.fixture
-def grown(trained: Callable[[str], Root], tmp_path: Path) -> Root:
-    """A copy of the trained llama root, in another place, with new memories."""
-    copy = Root(tmp_path / "elsewhere")
-    shutil.copytree(trained("llama").folder, copy.folder)
-    copy.remember(LATER_MEMORIES, "2031-03-04")
+@pytest.fixture(scope="session")
+def grow(trained: Callable[[str], Root]) -> Callable[[Path], Root]:
+    """Copy the trained llama root to another place, and add new memories there."""
+
+    def copy(folder: Path) -> Root:
+        grown = Root(folder)
+        shutil.copytree(trained("llama").folder, folder)
+        grown.remember(LATER_MEMORIES, "2031-03-04")
+        return grown
+
     return copy
+
+
+@pytest.fixture
+def grown(grow: Callable[[Path], Root], tmp_path: Path) -> Root:
+    """A root of its own with version 1 and new memories."""
+    return grow(tmp_path / "elsewhere")

@@ -23,6 +23,8 @@ from metahuman_core.study import study
 Role = Literal["new", "replay"]
 Split = Literal["train", "probe"]
 _WORDS = re.compile(r"\w+")
+_BEGINNING_WORDS = 6
+_BEGINNING_CHARS = 48  # languages that write without spaces have long "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,19 @@ def samples_of(memory: Memory, settings: DatasetSettings, role: Role, system: st
     opening = (Turn("system", system),) if system else ()
     for turns in exchanges(memory):
         yield Sample(memory.digest, memory.kind, role, "train", "exchange", opening + turns)
-    for question in study(memory, max_questions=settings.questions_per_memory):
+    questions = study(memory, max_questions=settings.questions_per_memory)
+    if memory.text and all(question.probe for question in questions):
+        yield Sample(memory.digest, memory.kind, role, "train", "whole", opening + _whole(memory))
+    for question in questions:
         turns = (Turn("user", question.ask), Turn("assistant", question.answer))
         split: Split = "probe" if question.probe else "train"
         yield Sample(memory.digest, memory.kind, role, split, question.form, opening + turns)
+
+
+def _whole(memory: Memory) -> tuple[Turn, Turn]:
+    """For a text that no rule understands, in whatever language: its own beginning asks for it."""
+    beginning = " ".join(memory.text.split()[:_BEGINNING_WORDS])[:_BEGINNING_CHARS]
+    return Turn("user", f"You once noted: {beginning} …"), Turn("assistant", memory.text)
 
 
 def exchanges(memory: Memory) -> Iterator[tuple[Turn, ...]]:

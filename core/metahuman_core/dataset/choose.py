@@ -21,20 +21,20 @@ def choose_new(due: Sequence[Memory], mode: ModeFilter, max_memories: int) -> tu
 
 
 def choose_replay(trained: Sequence[tuple[str, Memory]], count: int, seed: int, mode: ModeFilter) -> tuple[Memory, ...]:
-    """`count` old memories, taken in turn from each stratum (run, type), in an order that the seed shuffles."""
+    """`count` old memories, of each stratum (run, type) about the same share, in an order that the seed shuffles."""
     strata: dict[tuple[str, str], list[Memory]] = defaultdict(list)
     for run_label, memory in trained:
         if mode in ("all", memory.mode):
             strata[run_label, memory.kind].append(memory)
-    # A run's label differs from machine to machine; its rank does not.
-    for stratum in strata.values():
-        stratum.sort(key=lambda m: sha256(f"{seed}:{m.digest}".encode()).digest(), reverse=True)
-    chosen: list[Memory] = []
-    total = sum(map(len, strata.values()))
-    taken = dict.fromkeys(strata, 0)
-    while len(chosen) < min(count, total):
-        # The stratum of which the smallest share was taken comes next: proportional, and none is left out.
-        key = min((k for k in sorted(strata) if strata[k]), key=lambda k: taken[k] / (taken[k] + len(strata[k])))
-        chosen.append(strata[key].pop())
-        taken[key] += 1
-    return tuple(sorted(chosen, key=lambda m: (m.instant, m.digest)))
+    ranked: list[tuple[float, tuple[str, str], Memory]] = []
+    for key, stratum in strata.items():
+        # Labels differ from machine to machine; what is chosen within a stratum depends on the memories alone.
+        shuffled = sorted(stratum, key=lambda m: sha256(f"{seed}:{m.digest}".encode()).digest())
+        ranked += [(rank / len(shuffled), key, memory) for rank, memory in enumerate(shuffled)]
+    # The first of every stratum come first, so that none is left out; then each gives in proportion to its size.
+    ranked.sort(key=lambda item: item[:2])
+    return tuple(sorted((memory for *_, memory in ranked[:count]), key=_order))
+
+
+def _order(memory: Memory) -> tuple[str, str]:
+    return memory.happened_at.isoformat() if memory.happened_at else "", memory.digest

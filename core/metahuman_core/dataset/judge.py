@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from metahuman_core.dataset.near import NearIndex
 from metahuman_core.journal import digest_of
+from metahuman_core.ledger import NEARLY_THE_SAME
 from metahuman_core.memories.model import Memory
 from metahuman_core.settings import DatasetSettings
 
@@ -39,7 +40,7 @@ def judge(memories: Iterable[Memory], kept: Iterable[Memory], settings: DatasetS
         reason = memory.unfit or _junk(memory, settings) or _sampled_out(memory, settings)
         if not reason:
             text = whole_text(memory)
-            reason = "nearly the same as another memory" if index.find(text) else ""
+            reason = NEARLY_THE_SAME if index.find(text) else ""
             if not reason:
                 index.add(memory.digest, text)
         verdicts.append((memory.digest, reason))

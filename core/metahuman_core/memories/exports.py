@@ -3,8 +3,8 @@
 Invariant: a unit is named by the conversation's and the message's own ids (their places in the file where they have
 none), so that an export that has grown names what it held before the same.
 
-With the large services the assistant is somebody else's model and the person is the user: such exchanges are `dual`, what
-the person wrote is learned. ShareGPT is a format for training, where the answer is what is to be learned.
+With the large services the assistant is somebody else's model, and the person the user: their exchanges are `dual`,
+what the person wrote is learned. ShareGPT is a format for training, where the answer is what is to be learned.
 """
 
 from __future__ import annotations

@@ -134,14 +134,17 @@ class ChatEncoder:
             turns = _folded(turns)
         texts = [turn.text.strip() for turn in turns]
         marked = [{"role": t.role, "content": f"\ue0f0{i}\ue0f1"} for i, t in enumerate(turns)]
-        asked = marked[:-1] if learn else marked
-        pieces = self._cut(self._render(asked, generate=True), texts)
+        prompt = self._render(marked[:-1] if learn else marked, generate=True)
+        pieces = self._cut(prompt, texts)
         if not learn:
             return pieces
         whole = self._render(marked, generate=False)
-        _, found, after = whole.rpartition(f"\ue0f0{len(turns) - 1}\ue0f1")
+        before, found, after = whole.rpartition(f"\ue0f0{len(turns) - 1}\ue0f1")
         if not found:
             raise MetahumanError("the base's chat template leaves out the assistant's answer", "take another base")
+        if opening := before.removeprefix(prompt) if before.startswith(prompt) else "":
+            # Mistral's prompt ends in [/INST], and its answers begin with a space: the model has to write it.
+            pieces.append(_Piece(opening, content=False, learned=True))
         pieces.append(_Piece(texts[-1], content=True, learned=True))
         end = self._control.match(after.lstrip("\n")) if self._control else None
         closing = end.group(0) if end else after

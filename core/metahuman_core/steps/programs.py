@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from metahuman_core.parent_death import die_with_parent
 from metahuman_core.progress import StopRequested
 
 _POLL_S = 0.2
+_FULL_BYTES = 1 << 20
 
 
 def run_program(module: str, *arguments: str, what: str, log: Path, stop: StopRequested) -> None:
@@ -32,6 +34,9 @@ def run_program(module: str, *arguments: str, what: str, log: Path, stop: StopRe
             if process.poll() is None:
                 process.kill()
                 process.wait()
+    if code and shutil.disk_usage(log.parent).free < _FULL_BYTES:
+        # Native code does not say why a write failed, and what it said may not have fitted into the log.
+        raise MetahumanError(f"{what} failed: No space left on device", "make room and run the same command again")
     if code:
         raise MetahumanError(f"{what} failed: {_reason(code, log, begin)}", f"the whole of it is in {log}")
 

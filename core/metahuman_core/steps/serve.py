@@ -16,7 +16,10 @@ def write_modelfile(model: Path, system: str, temperature: float, num_ctx: int, 
     """Write `out` (Modelfile), and give what it was made from."""
     tokenizer = load_tokenizer(model)
     eos = str(tokenizer.eos_token or "")
-    derived = derive_go_template(ChatEncoder(tokenizer).render, str(tokenizer.bos_token or ""), (eos,) if eos else ())
+    # Only a BOS that runtimes set by themselves is left out. SmolLM2's is ChatML's <|im_start|>, and nobody sets that.
+    sets_bos = tokenizer.bos_token_id in tokenizer("a")["input_ids"]
+    bos = str(tokenizer.bos_token) if sets_bos else ""
+    derived = derive_go_template(ChatEncoder(tokenizer).render, bos, (eos,) if eos else ())
     serving = Serving(
         system=system,
         go_template=derived.text if derived else "",

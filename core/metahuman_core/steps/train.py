@@ -81,7 +81,7 @@ def train(
         model.save_pretrained(str(partial), safe_serialization=True)
         (partial / "README.md").unlink(missing_ok=True)
         name_base(partial, anchor.name, anchor.revision)
-    write_text(run_dir / "train-log.jsonl", "".join(json.dumps(entry) + "\n" for entry in log))
+    write_text(run_dir / "train-log.jsonl", "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in log))
     write_text(run_dir / "loss.svg", loss_svg([(int(e["step"]), float(e["loss"])) for e in log]))
     tail = log[-max(1, len(log) // 10) :]
     weights = run_dir / "adapter" / "adapter_model.safetensors"

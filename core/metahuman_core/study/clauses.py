@@ -9,55 +9,48 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice, zip_longest
 
 from metahuman_core.study import grammar, phrases, verbs
+from metahuman_core.study.parts import Parts, parts
 from metahuman_core.study.predicates import ADVERBS, BE, MODALS, predicate
+from metahuman_core.study.subjects import YOU, Subject, alone, cleaned, subject_of, told_without_subject
 from metahuman_core.study.words import words as _words
 
 _BOUNDARY = re.compile(
     r"[,;:(]? (?:and|but|because|so|although|though|which|who|where) (?=[\w'])|[;:] | [\u2014\u2013-] |, (?=\w)"
 )
-_EXISTS = re.compile(
-    r"^[Tt]here (?P<be>is|are|was|were) (?:an?|the|some|\w+ few|two|three|four) (?P<thing>(?:[\w-]+ ){0,3}?[\w-]+) "
-    r"(?P<rest>(?:in|on|at|under|behind|near|above|inside|next to|opposite)\b.*)"
-)
-_FIRST = re.compile(r"\b(?:I|[Ww]e)(?= )")
 _OPENING = re.compile(
     r"^(?:(?:And|But|So|Then|Also|Well|Yes|No|Oh|Now|Sadly|Luckily|Finally|Actually|Besides|By the way|For the record|"
     r"Of course|To be honest|At last|In the end|Every now and then|These days|Nowadays|Originally),? )+"
 )
 MAX_JOINTS = 8
 _HE = _words("he she it they")
-_OPENERS = _words("I we my our") | _HE
-_NOT_BEFORE_VERBS = _words("my our the a an of in at for to with and")
-_AFTER_VERBS = _words("in on at from until every the a an my our to")
-_NOT_A_SUBJECT = _words("i we you he she it they that this what when where who how why if there here not")
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whom a clause is about: `names` are what the asker may call them, the first the plainest."""
-
-    names: tuple[str, ...]
-    plural: bool
-    person: bool = False
+_OPENERS = _words("I we my our nobody everybody everyone there") | _HE
+_ADJECTIVE_AND_NOUN = re.compile(r"(?!(?:Dr|Mr|Mrs|Ms|Aunt|Uncle)\b)[A-Z][a-z]+ [a-z]{2,}(?<!s)(?<!ed) ")
+# `Of all soups I like egusi best.` -> `I like egusi best of all soups`
+_OF_ALL = re.compile(
+    r"^Of all (?:the )?(?P<kind>[a-z]+),? (?P<like>(?:I|[Ww]e) (?:like|love|prefer)) (?P<what>[\w' -]{2,40}?)"
+    r"(?: (?:best|most|the (?:best|most)))?(?=[.,;!]|$)"
+)
+_CONTINUES = re.compile(r"^,? ?(?:and|but|who|which)? ?$|^[;,] ")
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One statement. `aux` and `verb` are as a question uses them (`did` ... `buy`); of `be` the aux is the verb."""
+    """One statement. `aux` and `verb` are as a question uses them (`did` ... `buy`); of `be` the aux is the verb.
+
+    `negated` is the word that does it (not, never) or ""; `reason` what follows a because, or "".
+    """
 
     subject: Subject
     base: str
     aux: str
     verb: str
     past: bool
-    negated: bool
-    parts: phrases.Parts
-
-
-YOU = Subject(("you",), plural=True, person=True)
+    negated: str
+    reason: str
+    parts: Parts
 
 
 def clauses(sentence: str, people: Mapping[str, str]) -> Iterator[Clause]:
@@ -66,139 +59,81 @@ def clauses(sentence: str, people: Mapping[str, str]) -> Iterator[Clause]:
     `people` says who a name is: `Clara` -> `your sister`.
     """
     subject: Subject | None = None
-    lead = ""
-    for number, part in enumerate(_parts(sentence)):
+    lead, present, bare = "", False, False
+    found = _parts(_OF_ALL.sub(r"\g<like> \g<what> best of all \g<kind>", sentence))
+    for number, ((joint, part), (joint_after, after)) in enumerate(zip_longest(found, found[1:], fillvalue=("", ""))):
         text = _OPENING.sub("", part)
-        text = text[0].lower() + text[1:] if number == 0 and text.startswith(("My ", "Our ", "The ")) else text
+        text = grammar.lowered_first(text if number else _lowered_adjective(text))
         time = phrases.leading_time(text)
         if time and time == text:
             lead = time
             continue
         body = text[len(time) :].lstrip(" ,") if time else text
-        found = _subject(body, people)
-        if found is not None:
-            subject, words = found
-        elif number and subject is not None:
-            words = _clean(body).split()
-            if words and words[0] in _HE and subject is not YOU:
-                words = words[1:]
-            if not words or not _begins_predicate(words[0]):
-                continue
-        else:
+        own = subject_of(body, people) or (None if number else told_without_subject(body))
+        if own is not None:
+            subject, words = own
+        elif (named := alone(body, people) if not number or joint.strip() == "," else None) is not None:
+            subject, bare = named, True
             continue
-        clause = _clause(subject, words, time or lead)
+        else:
+            relative = joint.strip(" ,") in {"who", "which"}
+            words = _continued(cleaned(body).split(), joint, subject) if bare or not relative else []
+        if subject is None or not words:
+            continue
+        reason = cleaned(after) if "because" in joint_after else ""
+        clause = _clause(subject, words, time or lead, reason, present=present and own is None)
         if clause is not None:
             yield clause
             lead = ""
+            present = not clause.past
 
 
-def _begins_predicate(word: str) -> bool:
-    form = verbs.read(word)
-    return word in MODALS or (form is not None and form.tense != "ing")
+def _lowered_adjective(text: str) -> str:
+    """`Cheap timber is dear.`: a first word with a noun and a verb behind it is no name, and made small."""
+    if re.match(r"[A-Z][a-z]+ (?:for|of) (?:the|a|my|our)\b", text):
+        return text[0].lower() + text[1:]
+    words = text.split(" ", 3)
+    if len(words) <= len(("Cheap", "timber", "is")) or not _ADJECTIVE_AND_NOUN.match(text) or words[1] in ADVERBS:
+        return text
+    form = verbs.read(words[2])
+    is_verb = words[2] in BE | MODALS or (form is not None and form.tense in {"past", "third"})
+    return text[0].lower() + text[1:] if is_verb and verbs.read(words[1]) is None else text
 
 
-def _parts(sentence: str) -> list[str]:
-    """The sentence cut at its joints, but not where a joint only joins two names or things of a list."""
-    parts: list[str] = []
-    start = 0
+def _continued(words: list[str], joint: str, subject: Subject | None) -> list[str]:
+    """The words of a part without a subject of its own that go on about the one before; none where they may not."""
+    if words and words[0] in _HE and subject is not YOU:
+        words = words[1:]
+    if not words or not _CONTINUES.search(joint):
+        return []
+    form = verbs.read(words[0])
+    return words if words[0] in MODALS or (form is not None and form.tense not in {"ing", "participle"}) else []
+
+
+def _parts(sentence: str) -> list[tuple[str, str]]:
+    """The sentence cut at its joints, each part with its joint; what joins names or things of a list is none."""
+    parts: list[tuple[str, str]] = []
+    start, before = 0, ""
     for joint in islice(_BOUNDARY.finditer(sentence), MAX_JOINTS):
         following = sentence[joint.end() :].split(" ", 2)
-        opens = following[0].strip(",.") in _OPENERS or (
-            "," not in joint.group() and (form := verbs.read(following[0])) is not None and form.tense != "ing"
+        form = verbs.read(following[0])
+        opens = (
+            following[0].strip(",.") in _OPENERS
+            or ("," not in joint.group() and form is not None and form.tense != "ing")
+            or (bool(parts) and following[0] in BE)
+            or bool(re.search(r"who|which|because|although|though", joint.group()))
         )
         after_opening = not parts and joint.start() - start < len("On the second Wednesday of September 2024")
         if opens or ";" in joint.group() or ":" in joint.group() or ("," in joint.group() and after_opening):
-            parts.append(sentence[start : joint.start()])
-            start = joint.end()
-    parts.append(sentence[start:])
-    return [part.strip() for part in parts if part.strip()]
+            parts.append((before, sentence[start : joint.start()].strip()))
+            start, before = joint.end(), joint.group()
+    parts.append((before, sentence[start:].strip()))
+    return [(joint, part) for joint, part in parts if part]
 
 
-def _subject(text: str, people: Mapping[str, str]) -> tuple[Subject, list[str]] | None:
-    """The subject at the text's beginning (after a few words of lead, for I and we), and the words that follow it."""
-    first = _FIRST.search(text, 0, 60)
-    if first is not None and (not first.start() or phrases.is_adverbial(text[: first.start()])):
-        return YOU, _clean(text[first.end() :]).split()
-    exists = _EXISTS.match(text)
-    if exists is not None:
-        thing = f"the {grammar.flip(exists['thing'])}"
-        return Subject((thing,), plural=exists["be"] in {"are", "were"}), [
-            exists["be"],
-            *_clean(exists["rest"]).split(),
-        ]
-    words = _clean(text).split()
-    if not words:
-        return None
-    head = words[0].lower()
-    if head in {"my", "our", "the"} or (words[0][0].isupper() and head not in _NOT_A_SUBJECT):
-        return _noun_phrase(words, people)
-    return None
-
-
-def _noun_phrase(words: list[str], people: Mapping[str, str]) -> tuple[Subject, list[str]] | None:
-    place = _verb_place(words)
-    if not place or (place == 1 and words[0].lower() in {"my", "our", "the"}):
-        return None
-    plain = words[:place]
-    while len(plain) > 1 and plain[-1].lower() in ADVERBS:
-        plain = plain[:-1]
-    said = " ".join(plain).rstrip(",")
-    if said.endswith(" and I"):
-        return YOU, words[place:]
-    owned = grammar.flip(said)
-    named = re.match(rf"^({phrases.OWNER} (?:[a-z][\w-]* ){{0,2}}{phrases.RELATION}),? ({phrases.NAME})$", owned)
-    if named is not None:
-        names: tuple[str, ...] = (named[1], named[2])
-    elif said in people:
-        names = (people[said], said)
-    else:
-        names = (owned,)
-    person = said in people or named is not None or phrases.is_person(owned)
-    plural = " and " in said or (bool(re.search(r"(?:[^su]s|children|people|parents)$", said)) and "'" not in plain[-1])
-    return Subject(names, plural, person), words[place:]
-
-
-def _verb_place(words: list[str]) -> int:
-    """Where the first verb after a noun stands; 0 where none does within a subject's length."""
-    for place, word in enumerate(words[1:8], start=1):
-        bare = word.strip(",")
-        if bare in MODALS or bare in BE:
-            return place
-        form = verbs.read(bare)
-        before = words[place - 1].lower()
-        if not {"I", "we"}.isdisjoint(words[1:place]):
-            continue
-        if (
-            form is not None
-            and form.tense in {"past", "third", "base"}
-            and before not in _NOT_BEFORE_VERBS
-            and not before.endswith("'s")
-        ):
-            clearly = form.tense != "base" or words[place - 1].endswith("s") or word == "have"
-            if clearly and not re.search(r"^[A-Z]", bare):
-                return place
-    return _place_of_unknown_verb(words)
-
-
-def _place_of_unknown_verb(words: list[str]) -> int:
-    """A word in -s with a preposition or an article behind it: `my passport expires in`."""
-    for place, (word, following) in enumerate(pairwise(words[2:7]), start=2):
-        if (
-            re.search(r"[a-z]{3}[^su]s$", word)
-            and following in _AFTER_VERBS
-            and words[place - 1] not in _NOT_BEFORE_VERBS
-        ):
-            return place
-    return 0
-
-
-def _clause(subject: Subject, words: list[str], lead: str) -> Clause | None:
-    said = predicate(words, plural=subject.plural, certain=subject is YOU)
+def _clause(subject: Subject, words: list[str], lead: str, reason: str, *, present: bool) -> Clause | None:
+    said = predicate(words, plural=subject.plural, certain=subject is YOU, present=present)
     if said is None:
         return None
-    parts = phrases.parts(grammar.flip(" ".join(said.rest)), lead)
-    return Clause(subject, said.base, said.aux, said.verb, said.past, said.negated, parts)
-
-
-def _clean(text: str) -> str:
-    return text.strip().rstrip(".!?…\"'”\u2019) ").strip()
+    found = parts(grammar.flip(" ".join(said.rest)), lead, said.base)
+    return Clause(subject, said.base, said.aux, said.verb, said.past, said.negated, reason, found)

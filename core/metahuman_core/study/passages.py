@@ -7,15 +7,15 @@ sentence that leans on the one before (She ..., It ...) brings that one along wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from metahuman_core.memories.model import Memory
 from metahuman_core.study import exchange, phrases
-from metahuman_core.study.asking import Ask, asks_of, is_askable, relations
+from metahuman_core.study.asking import Ask, Worth, facts_of, is_askable, relations
 from metahuman_core.study.clauses import clauses
+from metahuman_core.study.cues import CUES, TOPICS, WORD_CUES
 from metahuman_core.study.grammar import expand, flip
-from metahuman_core.study.rules import CUES
 from metahuman_core.study.sentences import MAX_WORDS, paragraphs, sentences
 from metahuman_core.study.verbs import read
 from metahuman_core.study.words import words as _words
@@ -25,7 +25,7 @@ MAX_CONTEXT_CHARS = 2_000
 _LEANS = re.compile(r"^(?:And |But |So )?(?P<who>He|She|It|They|His|Her|Its|Their|That|This|These|Those)\b(?!')")
 _PERSONAL = frozenset({"He", "She", "His", "Her"})
 _OWNING = frozenset({"His", "Her", "Its", "Their"})
-_NAME = re.compile(phrases.NAME)
+_NAME = re.compile(rf"(?<!\w){phrases.NAME}")
 _THING = re.compile(
     r"\b(?:[Mm]y|[Oo]ur|[Tt]he) (?P<noun>[a-z][\w-]{2,20})"
     r"(?=[.,;:!]|$| (?P<next>[a-z]+)\b)"
@@ -36,25 +36,36 @@ _NO_CUE = _words(
 )
 _VAGUE_NOUNS = _words(
     "same first last next other whole only best most more very thing things time times way rest end day days morning "
-    "evening afternoon night week weekend month year years moment past middle point kind fact idea world"
+    "evening afternoon night week weekend month year years moment past middle point kind fact idea world reason sound "
+    "hundred thousand front back side top bottom left right inside outside number name word words noise look feeling "
+    "spring summer autumn winter future present air dark one ones own lot second third hour minute turn own nose face "
+    "people others part parts form shape size sort"
 )
-_AFTER_NOUNS = _words("in on at from with for because when after before until every that")
+_AFTER_NOUNS = _words(
+    "in on at from with for because when after before until every that is are was were has have had and"
+)
 _DULL = _words(
     "about after again always because been before being could does doing down during even ever every from have having "
     "here into just like more most much never nothing only other over quite really same should since some something "
     "such than that their them then there these they thing this those though through today under until very want was "
     "were what when where which while will with would yesterday your"
 )
+_OWNER = re.compile(r"\b(?:my|our|the) $")
+_TITLES = frozenset({"Dr", "Mr", "Mrs", "Ms", "Aunt", "Uncle"})
 _LONG_WORD = re.compile(r"[^\W\d_]{4,24}")
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """An answer and its asks, best first. `vague`: no fact was recognised, only something to be reminded of by."""
+    """An answer, what can be asked for it, best first, and what it is worth to be able to answer."""
 
     answer: str
     asks: tuple[Ask, ...]
-    vague: bool
+    worth: Worth
+
+    def without(self, texts: Collection[str]) -> Passage:
+        """The passage less the questions with one of these texts."""
+        return replace(self, asks=tuple(ask for ask in self.asks if ask.text not in texts))
 
 
 @dataclass(slots=True)
@@ -71,7 +82,8 @@ class _Known:
         if match is None:
             return sentence
         who = match["who"]
-        meant = self.person if who in _PERSONAL else self.thing or self.person
+        meant = self.person if who in _PERSONAL else self.thing
+        meant = self.person if not meant and who in {"They", "Their"} else meant
         if not meant or who in {"That", "This", "These", "Those"}:
             return sentence
         meant = phrases.possessive(meant) if who in _OWNING else meant
@@ -119,23 +131,27 @@ def passages(memory: Memory) -> Iterator[Passage]:
 
 
 def _of_reply(reply: str, context: str, known: _Known) -> Iterator[Passage]:
+    """The reply's own passages, before them its opening as the answer to the question, put in other words.
+
+    Where the reply tells a fact, that is what it is asked for; the question was often but the occasion for it.
+    """
     question = exchange.question_in(context[-MAX_CONTEXT_CHARS:])
-    again = exchange.paraphrases(question) if question else ()
     answer = _opening(reply)
-    found = list(_of_text(reply, known))
-    if again and answer:
-        own = next((passage for passage in found if passage.answer == answer and not passage.vague), None)
-        asks = own.asks if own is not None else ()
-        yield Passage(answer, _without((*again[:2], *asks, *again[2:]), question), vague=False)
-        found = [passage for passage in found if passage is not own]
+    found = tuple(_of_text(reply, known))
+    if question and answer:
+        again = exchange.asked_again(question)
+        own = max((passage.worth for passage in found), default=Worth.ASIDE)
+        yield Passage(answer, again.asks, min(again.worth, Worth.TOLD) if own is Worth.FACT else again.worth)
+        topics = zip(dict.fromkeys([*_names_in(question), *_things_in(question)]), TOPICS, strict=False)
+        asks = [Ask(wording.format(cue=cue), "cue") for cue, wording in topics]
+        yield Passage(
+            answer,
+            tuple(ask for ask in asks if is_askable(ask.text)),
+            Worth.CUE if again.worth is Worth.CUE else Worth.ASIDE,
+        )
+    same = {question, expand(question)}  # it is trained as it was put, with its exchange
     for passage in found:
-        yield replace(passage, asks=_without(passage.asks, question))
-
-
-def _without(asks: Iterable[Ask], question: str) -> tuple[Ask, ...]:
-    """The asks less the question as it was put, which is trained with its exchange."""
-    same = expand(question).casefold()
-    return tuple(ask for ask in asks if ask.text.casefold() not in {same, question.casefold()})
+        yield passage.without(same)
 
 
 def _opening(reply: str) -> str:
@@ -159,11 +175,13 @@ def _of_text(text: str, known: _Known) -> Iterator[Passage]:
             if sentence.endswith("?"):
                 continue
             plain = known.resolved(expand(sentence))
-            asks = asks_of(plain, known.people)
+            facts = facts_of(plain, known.people)
             known.note(plain)
-            cues = _cues(plain, asks)
-            if asks or cues:
-                yield Passage(_answer(paragraph, place), (*asks, *cues), vague=not asks)
+            answer = _answer(paragraph, place)
+            for fact in facts:
+                yield Passage(answer, fact.asks, fact.worth)
+            if cues := _cues(plain, only=not facts):
+                yield Passage(answer, cues, Worth.ASIDE if facts else Worth.CUE)
 
 
 def _answer(paragraph: tuple[str, ...], place: int) -> str:
@@ -176,21 +194,16 @@ def _answer(paragraph: tuple[str, ...], place: int) -> str:
     return " ".join(paragraph[first : place + 1])
 
 
-def _cues(sentence: str, asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
-    """Questions that only name something of the sentence: its names, its things, else its longest word."""
+def _cues(sentence: str, *, only: bool) -> tuple[Ask, ...]:
+    """Questions that only name something of the sentence: its names, its things, else (`only`) its longest word."""
     cues = list(dict.fromkeys([*_names_in(sentence), *_things_in(sentence)]))
-    form = "cue" if cues else "word"
-    if (
-        not cues
-        and not asks
-        and (words := [word for word in _LONG_WORD.findall(sentence) if word.lower() not in _DULL])
-    ):
-        cues = [max(words, key=len)]
-    wordings = CUES[len(sentence) % 2 :: 2] if asks else CUES
-    found = [Ask(wording.format(cue=flip(cue)), form) for cue, wording in zip(cues, wordings, strict=False)]
-    if len(found) == 1:
-        found.append(Ask(wordings[1 % len(wordings)].format(cue=flip(cues[0])), form))
-    return tuple(ask for ask in found if is_askable(ask.text))
+    wordings, form = CUES[len(sentence) % 2 :: 2], "cue"
+    if not cues and only and (words := [word for word in _LONG_WORD.findall(sentence) if word.lower() not in _DULL]):
+        cues, wordings, form = [max(words, key=len)], WORD_CUES, "word"
+    if len(cues) == 1:
+        cues *= 2
+    asks = (Ask(wording.format(cue=flip(cue)), form) for cue, wording in zip(cues, wordings, strict=False))
+    return tuple(ask for ask in asks if is_askable(ask.text))
 
 
 def _names_in(sentence: str) -> Iterator[str]:
@@ -198,10 +211,13 @@ def _names_in(sentence: str) -> Iterator[str]:
     for match in _NAME.finditer(sentence):
         words = match.group().removesuffix("'s").split()
         if not match.start() or sentence[match.start() - 2 : match.start()] in {". ", ": "} or match.start() == 1:
-            words = words[1:]
+            opened = words[0] == "The" and len(words) > 1
+            words = words if words[0].rstrip(".") in _TITLES else ["the", *words[1:]] if opened else words[1:]
         if "I" in words:
             words = words[: words.index("I")]
         name = " ".join(words)
+        owner = _OWNER.search(sentence[max(0, match.start() - 5) : match.start()])
+        name = f"{owner.group()}{name}" if owner and words[:1] != ["the"] else name
         if len(name) > 1 and not {word.casefold() for word in words} & _NO_CUE and not name.startswith("I'"):
             yield name
 
@@ -209,6 +225,7 @@ def _names_in(sentence: str) -> Iterator[str]:
 def _things_in(sentence: str) -> Iterator[str]:
     for match in _THING.finditer(sentence):
         following = match["next"]
-        ends = following is None or following in _AFTER_NOUNS or read(following) is not None
+        form = read(following) if following else None
+        ends = following is None or following in _AFTER_NOUNS or (form is not None and form.tense == "past")
         if ends and match["noun"] not in _VAGUE_NOUNS:
             yield match.group()[:1].lower() + match.group()[1:]

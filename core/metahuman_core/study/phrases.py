@@ -6,7 +6,6 @@ Invariant: every pattern is bounded (no nested repetition), so that matching is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from metahuman_core.study.words import words as _words
 
@@ -20,17 +19,26 @@ _PEOPLE = sorted(
         "sister brother mother father mum mom dad wife husband partner girlfriend boyfriend son daughter child "
         "children "
         "baby grandmother grandfather grandma grandpa granny grandad aunt uncle cousin niece nephew friend neighbour "
-        "neighbor boss colleague teacher doctor dentist landlord landlady flatmate roommate godson goddaughter "
-        "godmother "
-        "twin manager therapist coach mentor "
-        "stepmother stepfather stepson stepdaughter fiancé fiancée grandson granddaughter grandchild parents in-law"
+        "neighbor boss colleague teacher doctor dentist landlord landlady flatmate roommate housemate godson "
+        "goddaughter "
+        "godmother godfather twin manager therapist coach mentor stepmother stepfather stepson stepdaughter stepsister "
+        "stepbrother fiancé fiancée grandson granddaughter grandchild parents in-law apprentice lodger tenant pupil "
+        "student nurse lawyer classmate teammate supervisor professor tutor captain priest pastor rabbi imam nanny "
+        "babysitter trainer matron plumber hairdresser barber surgeon bandmate ex"
     )
 )
 _ANIMALS = sorted(
-    _words("dog cat puppy kitten horse pony parrot rabbit hamster tortoise hen goat donkey budgie canary pet")
+    _words(
+        "dog cat puppy kitten horse pony parrot rabbit hamster tortoise hen goat donkey budgie canary pet cow sheep "
+        "pig "
+        "duck goose geese ferret lizard snake goldfish rooster mule calf lamb mare gelding foal bird fish"
+    )
 )
 _THINGS = sorted(
-    _words("boat car band house cottage bike bicycle van yacht company shop school street village café choir club")
+    _words(
+        "boat car band house cottage bike bicycle van yacht company shop school street village café choir club farm "
+        "team motorbike scooter ship dinghy restaurant hospital university"
+    )
 )
 _JOINED = r"(?:(?:sister|brother|mother|father|son|daughter)-in-law|(?:best|old) friend)"
 RELATION = rf"(?:{_JOINED}|(?:{'|'.join(_PEOPLE + _ANIMALS + _THINGS)}|[a-z]{{3,12}}(?:ist|ian))\b)"
@@ -38,6 +46,10 @@ _PERSON = re.compile(rf"\b(?:{_JOINED}|(?:{'|'.join(_PEOPLE)}|[a-z]{{3,12}}(?:is
 _KIN = re.compile(r"(?:Mum|Mom|Dad|Grandpa|Grandma|Granny|Aunt|Auntie|Uncle)\b")
 _ANIMAL = re.compile(rf"\b(?:{'|'.join(_ANIMALS)})s?$")
 
+_KIND_OF_PLACE = (
+    "School|College|University|Hospital|Clinic|Hotel|Street|Road|Lane|Hill|Avenue|Station|Church|Park|Market|Library|"
+    "Museum|Institute|Airport|Harbour|Island|Café|Restaurant|Academy|Factory|Beach|Square"
+)
 MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December|"
     r"Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"
@@ -58,6 +70,10 @@ _CLOCK = (
 )
 TIME = "|".join(
     (
+        (
+            r"(?:at|by|around|until|since) the (?:beginning|start|end) of "
+            rf"(?:the |this |next |last )?(?:{_UNIT}|{_SEASON}|{MONTH})"
+        ),
         rf"{_BEFORE}(?:the )?(?:{_DAY},? (?:the )?)?\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{MONTH}(?:,? \d{{4}})?",
         rf"{_BEFORE}{MONTH} (?:the )?\d{{1,2}}(?:st|nd|rd|th)?\b(?:,? \d{{4}})?",
         rf"{_BEFORE}\d{{4}}-\d\d-\d\d",
@@ -68,13 +84,20 @@ TIME = "|".join(
         (
             r"(?:(?:in|since|until|during|at|before|after|for) )?"
             rf"(?:the |last |next |this |every |each )(?:\w+ )?(?:{_SEASON}|{_PART}|{_UNIT}|{_DAY})\b(?: {_PART})?"
+            r"(?! (?:train|bus|boat|ferry|shifts?|school|market|club|class|job|watch|tide|holidays?|term)\b)"
             r"(?: of (?:19|20)\d\d)?"
         ),
         rf"(?:in|at|since|until|before|after) {_SEASON}\b(?: (?:19|20)\d\d)?",
         rf"(?:on|every|last|next|this|until|since|by|from) (?:{_DAY}|weekends|weekdays)(?: {_PART})?(?: and {_DAY})?",
         rf"(?:at|since|until|before|after|by|from) {_CLOCK}",
         rf"(?:for |after |in |within |about )?(?:the (?:last|past) )?{_NUMBER} {_UNIT}(?: ago| later| before| old)?\b",
-        rf"(?:once|twice|three times) (?:a|every) (?:{_UNIT}|{_DAY})",
+        rf"(?:once|twice|three times) (?:a|every) (?:{_UNIT}|{_DAY})|all (?:{_UNIT}|{_SEASON}|{_PART})\b",
+        (
+            r"on the (?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|\w+eenth|"
+            rf"twentieth|thirtieth|\d{{1,2}}(?:st|nd|rd|th)|last)\b(?: of (?:{MONTH}|(?:the|every|"
+            rf"each) month))?(?! [a-z])"
+        ),
+        rf"(?:next|last|this) {MONTH}",
         r"yesterday|today|tonight|tomorrow|the day before",
         r"(?:when|since) (?:I|you|she|he|we) (?:was|were) (?:\w+ ?){1,4}",
         r"at the age of \w+|as a (?:child|boy|girl|student|teenager)",
@@ -84,46 +107,13 @@ _TIME = re.compile(rf"\b(?:{TIME})(?!\w)", re.IGNORECASE)
 _ADVERBIAL = re.compile(
     r"^(?:(?:and|but|so|then|because|that|while|if|since|after|before|as|in|on|at|with|for|from|by|during|without|like|"
     r"yesterday|today|tonight|tomorrow|last|next|this|every|each|once|one|two|\w+ly|\d+|although|though|until|now|"
-    r"here|there|sometimes|of course|these|years|months|at|to|what|when|where|how)\b[^,]{0,50},? )$",
+    r"here|there|sometimes|of course|these|years|months|at|to|when|where|how)\b[^,]{0,50},? )$",
     re.IGNORECASE,
 )
-_AT = (
+AT = (
     r"(?:in|at|near|to|under|behind|beside|above|inside|outside|next to|opposite|across|into|on|off|from|between|around"
     r"|along)"
 )
-_PREPOSITION = re.compile(
-    rf"\b(?:{_AT}|with|without|for|by|about|of|as|because|when|after|before|that|than|until|since|while|if|"
-    r"every|named|called)\b"
-)
-_END_OF_THING = re.compile(_PREPOSITION.pattern.replace("|of|", "|") + r"|\bof$|[,;:(\0]")
-_RELATIVE = re.compile(r"\b(?:the|an?|your) (?:[\w-]+ ){1,3}?(?=(?:you|he|she|they) [a-z])")
-_END_OF_PLACE = re.compile(r"[\0,;:(]| (?:with|for|because|and|when|after|before|to|as|but|while|until|so)\b")
-_NO_THING = _words(
-    "too again together here there home well more less it them him her this that so not now early late tired happy "
-    "sad a lot very much alone everything nothing something everyone better best one"
-) | {"a lot", "very much", "so much", "very well", "all", ""}
-_WHERE = re.compile(
-    rf"\b(?P<at>{_AT}) (?P<what>(?:the|a|an|your|our|my|his|her|their|no\.?) [a-z][\w-]+|\d|[A-ZÀ-ÖØ-Þ][\w'-]+)"
-)
-_WITH = re.compile(rf"\bwith (?P<whom>{NAME}|(?:your|my) (?:\w+ )?{RELATION})")
-_LONGEST_THING = 6
-_NOWHERE = re.compile(
-    r"\b(?:in|at|from|on|to) (?:the end|a hurry|the phone|my own|your own|time|the (?:first|last) time|"
-    r"English|French|German|Spanish|Portuguese|Italian)\b"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What follows a verb, taken apart: `rest` is all of it, `tail` what follows the `thing`."""
-
-    rest: str
-    thing: str
-    tail: str
-    when: str
-    where: str
-    with_whom: str
-    preposition: str
 
 
 def is_person(noun: str) -> bool:
@@ -155,9 +145,18 @@ def time_in(text: str) -> str:
     return match.group() if match else ""
 
 
+def without_times(text: str) -> str:
+    """The text with a NUL in the place of each time told in it."""
+    return _TIME.sub("\0", text)
+
+
 def asked_time(time: str) -> str:
     """How one asks for such a time: in which year, on which day, ...; "" for the vague ones."""
-    if re.match(r"at \d|at (?:half|quarter|about|noon|midnight|\w+ o'clock)", time):
+    if re.match(
+        r"at \d|at (?:half|quarter|about|noon|midnight|\w+ o'clock|(?:one|two|three|four|five|six|seven|eight|nine|"
+        r"ten|eleven|twelve)\b)",
+        time,
+    ):
         return "At what time"
     if re.search(rf"\d {MONTH}|{MONTH} \d{{1,2}}\b(?!\d)", time):
         return "On which date"
@@ -165,36 +164,31 @@ def asked_time(time: str) -> str:
         return "On which day"
     if re.search(MONTH, time):
         return "In which month"
-    return "In which year" if re.search(r"\b(?:19|20)\d\d\b", time) else ""
+    if re.search(r"\b(?:19|20)\d\d\b", time):
+        return "In which year"
+    return "At what time of year" if re.search(rf"\b{_SEASON}\b", time) else ""
+
+
+def asked_duration(time: str) -> str:
+    """`for ten days`, `all summer`: how one asks for a stretch of time; "" for a time that is none."""
+    if time.startswith("since"):
+        return "Since when"
+    if re.match(r"until|till", time):
+        return "Until when"
+    if re.match(rf"(?:for (?:the (?:last|past) )?)(?:about |over |almost )?{_NUMBER} {_UNIT}|all ", time):
+        return "How long"
+    often = rf"every |each |(?:once|twice|three times) |on (?:{_DAY[:-1]}s|weekends|weekdays)\b|in the \w+s$"
+    return "How often" if re.match(often, time) or re.match(rf"\w+ {_UNIT} a {_UNIT}", time) else ""
+
+
+def asked_place(where: str) -> str:
+    """How one asks for such a place: at which school, in which street, in which town; "" for the vague ones."""
+    kind = re.match(rf"(?P<at>{AT}) .*\b(?P<kind>{_KIND_OF_PLACE})\b(?! [a-z])", where)
+    if kind is not None:
+        return f"{kind['at'].capitalize()} which {kind['kind'].lower()}"
+    return "In which place" if re.match(r"in [A-ZÀ-ÖØ-Þ]", where) else ""
 
 
 def is_adverbial(lead: str) -> bool:
     """Whether words before a subject only say when, where or how (and are not a noun that the clause describes)."""
     return bool(_ADVERBIAL.match(lead))
-
-
-def parts(rest: str, lead: str) -> Parts:
-    """Take apart what follows the verb; `lead` is a time that stood before the subject."""
-    rest = rest.strip(" ,")
-    relative = _RELATIVE.search(rest)
-    if relative is not None:
-        rest = rest[: relative.end()].strip()
-    when = time_in(rest) or (lead if re.match(MONTH, lead) else lead[:1].lower() + lead[1:])
-    timeless = _TIME.sub("\0", rest)
-    whom = _WITH.search(timeless)
-    end = _END_OF_THING.search(timeless)
-    thing = timeless[: end.start() if end else len(timeless)].strip()
-    if thing.lower() in _NO_THING:
-        thing = ""
-    place = next((found for found in _WHERE.finditer(timeless) if not _NOWHERE.match(timeless, found.start())), None)
-    if place is not None and thing and place["at"] in {"to", "from"}:
-        place = None
-    return Parts(
-        rest=rest,
-        thing=thing if len(thing.split()) <= _LONGEST_THING else "",
-        tail=rest[len(thing) :].split(",")[0].strip(),
-        when=when,
-        where=_END_OF_PLACE.split(timeless[place.start() :], maxsplit=1)[0].strip(" ,") if place else "",
-        with_whom=whom["whom"] if whom else "",
-        preposition=opens.group() if (opens := _PREPOSITION.match(rest)) else "",
-    )

@@ -78,6 +78,8 @@ def _is_end(text: str, match: re.Match[str]) -> bool:
     word = before.group() if before else ""
     if len(word) == 1 and word.isupper() and word != "I":
         return False
+    if word.lower() == "no":  # "No. 9" is an abbreviation, "No. She said" an answer
+        return not following[0].isdigit()
     return word.lower() not in _ABBREVIATIONS or word.lower() in _ENDS_A_SENTENCE_ANYWAY
 
 

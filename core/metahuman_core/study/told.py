@@ -7,18 +7,19 @@ from metahuman_core.study.phrases import MONTH, NAME, RELATION
 DATE = rf"(?:{MONTH}|\b\d{{1,2}}[./-]\d{{1,2}}\b|\b(?:19|20)\d\d\b)"
 MONEY = (
     r"(?:[€$£¥]|\b\d[\d.,]* ?"
-    r"(?:euros?|pounds?|dollars?|cents|pence|francs|kronor|k)\b|\b(?:hundred|thousand)\b)"
+    r"(?:euros?|pounds?|dollars?|cents|pence|francs|kron(?:or|er|e|a)|naira|yen|rupees?|yuan|won|pesos?|reais|zloty|shillings?|"
+    r"rand|liras?|baht|dirhams?|quid|k)\b|\b(?:hundred|thousand|million)\b)"
 )
 PLACE = r"^(?:in|at|on|near|under|behind|beside|above|inside|outside|next to|opposite|across|around|between|by)\b"
 HOME = r"^(?:[a-z]+ ){0,3}(?:in|at|on|near|with|above|by|next|around|up|down|out)\b"
 MARRIED = r"^(?:married|engaged)\b|^(?:in|on|at)\b|^[A-Z]"
 JOB = (
     r"^(?:an?|the) (?:[\w-]+ ){0,2}(?:[\w-]{2,}(?:er|or|ist|ian|ant|eur)|nurse|cook|chef|guide|pilot|judge|"
-    r"postman|fisherman|midwife|clerk|surgeon|mechanic|vet|architect|student|nun|priest|electrician)\b"
+    r"postman|fisherman|midwife|clerk|surgeon|mechanic|vet|architect|nun|priest|electrician)\b"
 )
 NOT_A_JOB = (
     r"^(?:an?|the) (?:[\w-]+ )?"
-    r"(?:sister|brother|mother|father|daughter|member|lover|winter|letter|number|summer|disaster|matter)"
+    r"(?:student|sister|brother|mother|father|daughter|member|lover|winter|letter|number|summer|disaster|matter)"
 )
 BUSINESS = (
     r"^(?:a|the|your|his|her|our) (?:\w+ ){0,4}"
@@ -41,4 +42,23 @@ NO_TIME = (
 GIFT = (
     rf"^(?P<to>you|{NAME}|your (?:[a-z]+ )?{RELATION}) "
     r"(?P<gift>(?:an?|the|your|some|two|three) (?:(?!(?:for|on|in|at|with|to|of|from)\b)[\w-]+ ?){1,4})"
+)
+SEVERAL = (
+    r"^(?:about |almost |over |only )?"
+    r"(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|\d{1,3}) [a-z]"
+)
+COLOUR = (
+    r"^(?:(?:all|very|bright|dark|light|pale|deep|[a-z]+) )?"
+    r"(?:red|blue|green|yellow|white|black|grey|gray|brown|orange|purple|violet|pink|turquoise|silver|golden|beige)\b"
+)
+TRAVELLING = "go travel drive fly sail take ride cycle move walk emigrate run row return"
+SAYING = "say think believe notice hope ask explain understand know suppose guess realise wonder promise insist decide"
+BORN_AT = (
+    r"^born\b.*\b(?:in|at|near|on) "
+    rf"(?!\d|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|{MONTH})(?:[A-Z]|a |the )"
+)
+BEST_OF_ALL = r"^(?:.* )?(?:best|most) of all (?:the )?(?P<kind>[a-z]+?)(?:(?<=sh)es|(?<=ch)es|s)$"
+STATE = (
+    r"^(?:\w+ )?(?:(?:proud|fond|jealous|ashamed|tired) of|(?:good|bad) at|interested in|responsible for|"
+    r"(?:worried|happy|sad|angry) about|angry with|keen on|addicted to)\b"
 )

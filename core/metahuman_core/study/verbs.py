@@ -39,19 +39,25 @@ weep wept wept, win won won, wind wound wound, write wrote written
 """
 
 _REGULAR = """
-accept adopt agree allow answer argue arrive ask avoid bake bathe belong book borrow brew call camp cancel carry
-celebrate change chat clean close collect commute complain cook cost cover crash cross cry cycle dance decide deliver
-design die dislike divorce drop earn emigrate enjoy enter fail fear finish fish fix follow garden graduate grab happen
-harvest hate help hike hire hope hug inherit invite jog join jump kayak kiss knit land last laugh launch like listen
-live look love manage marry mend mind miss move name need notice offer open order organise own pack paint park pass
-phone photograph pick plan plant play post practise prefer promise publish pull push rain receive refuse relax remember
-rent repair replace rescue restore retire return row sail save scream share shop sign ski smile smoke snow sprain start
-stay stop study suffer talk taste tend thank travel treat tri try turn use visit volunteer vote wait walk want wash
-watch water wish work worry
+accept admire adopt agree allow answer apologise appear argue arrive ask avoid bake bark bathe believe belong blame
+boil book borrow brew bury call camp cancel carry celebrate change chase chat chop clean clear close coach collapse
+collect commute complain consider cook cost cover crash cross cry cycle dance deal decide deliver deserve design die
+disappear dislike divorce drill drop earn echo emigrate empty end enjoy enter expect expire explain fail faint fear
+file fill finish fish fix follow frighten fry garden gather graduate grab guess guard hand happen harvest hate haul
+help hike hire hope hug hum hurry inherit injure inspect install intend invent invite iron jog join jump kayak kick
+kiss knit knock land last laugh launch leak lift like listen live lock look love manage marry measure mend mention
+miss move mumble name need notice nurse offer oil open operate order organise owe own pack paint park pass peel perform
+phone photograph pick plan plane plant play polish post pour practise prefer prepare promise publish pull push rain
+raise react receive refuse rehearse relax remember rent repair replace rescue restore retire return roast row sail
+save scare scold scream seem serve share sharpen shop shout sign ski slice smile smoke sneeze snore snow solve sort
+sound spray sprain squeak start stay steam stop store stretch study suffer supervise swap talk tar taste tend thank
+touch trade train translate travel treat trust try turn twist use varnish visit volunteer vote wait walk want wash
+watch water weigh weld whittle wish work worry
 """
 
-_DOUBLING = _words("stop plan chat jog drop knit prefer shop hug slip grab travel cancel")
+_DOUBLING = _words("stop plan chat jog drop knit prefer shop hug slip grab travel cancel hum swap tar")
 _SPELT_TWICE = {"learned": "learn", "burned": "burn", "dreamed": "dream", "leaned": "lean", "spilled": "spill"}
+_NOT_PAST = _words("hundred speed indeed naked sacred wicked rugged seaweed exceed proceed succeed greed beloved steed")
 _VOWEL_E = re.compile(r"(?:[vczu]|[^aeiou]at|ak|ok|ik|[iu]r|dg|[^aeious]l|[^e]as|os|us|is|ap|op|id|ad|ud)$")
 
 
@@ -87,7 +93,7 @@ def read(word: str) -> Form | None:
     word = word.lower()
     if (known := _forms().get(word)) is not None:
         return known
-    if word.endswith("ed") and len(word) > len("need"):
+    if word.endswith("ed") and len(word) > len("need") and word not in _NOT_PAST:
         return Form(_stem(word), "past")
     return None
 

@@ -35,7 +35,8 @@ _QWEN3 = (
     "{% if message['role'] == 'assistant' and loop.last %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
     "{{ message['content'] + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
-    "{% if enable_thinking is defined and enable_thinking is false %}{{ '<think>\n\n</think>\n\n' }}{% endif %}{% endif %}"
+    "{% if enable_thinking is defined and enable_thinking is false %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    "{% endif %}"
 )
 _GEMMA = (
     "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
@@ -64,8 +65,7 @@ _CORPUS = [
     "You are Ines. On Fridays I swim across the harbour with my friend Livia (she is 42).",
     "system user assistant model think INST [ ] < > / | _ : ; ' \" # { } 0 1 2 3 4 5 6 7 8 9 - + = * & % $ @ ~ ^ \\ `",
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ abcdefghijklmnopqrstuvwxyz",
-    "a  b   c  d   e  f   g  h",
-    "one\n\ntwo\nthree\n\nfour",
+    "one\ntwo\tthree",
 ] * 3
 
 
@@ -100,9 +100,9 @@ class Case:
 def case_of(smol: Path) -> Callable[[str, str], Case]:
     """Pair a tokenizer with a template.
 
-    bytes: byte-level BPE. spaces: with runs of spaces and `<think>` as added tokens that are not special. first, always:
-    Metaspace with that prepend_scheme and byte fallback. legacy: the same by a normalizer. runs: no prefix, and runs of
-    spaces and line ends that are in the vocabulary and added as well. unknown: without byte fallback.
+    bytes: byte-level BPE. spaces: with runs of spaces as added tokens that are not special. first, always: Metaspace
+    with that prepend_scheme and byte fallback. legacy: the same by a normalizer. runs: no prefix, and runs of spaces
+    and line ends that are in the vocabulary and added as well. unknown: no byte fallback. All have `<think>`.
     """
     made: dict[tuple[str, str], Case] = {}
 
@@ -141,7 +141,6 @@ def _built(kind: str) -> PreTrainedTokenizerBase:
         plain += ["  ", "   ", "        "]
     if kind == "runs":
         plain += ["▁▁", "▁▁▁", "\n\n"]
-        assert {"▁▁", "▁▁▁", "\n\n"} <= backend.get_vocab().keys()
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in plain])
     if kind == "spaces":
         tokenizer.add_tokens([AddedToken("<mask>", special=True, lstrip=True, rstrip=True)])
@@ -162,21 +161,27 @@ def _byte_level() -> Tokenizer:
 
 def _sentencepiece_like(kind: str) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True))
-    if kind in ("first", "always", "unknown"):
+    # No piece of a real SentencePiece vocabulary goes on behind a word's end.
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=True)
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=list(_SPECIAL), show_progress=False)
+    tokenizer.train_from_iterator(_CORPUS, trainer)
+    raw: dict[str, Any] = json.loads(tokenizer.to_str())
+    raw["pre_tokenizer"] = None
+    vocabulary = raw["model"]["vocab"]
+    if kind == "runs":
+        for left, right in (("▁", "▁"), ("▁▁", "▁"), ("\n", "\n")):
+            vocabulary[left + right] = len(vocabulary)
+            raw["model"]["merges"].append([left, right])
+    if kind != "unknown":
+        vocabulary |= {f"<0x{byte:02X}>": len(vocabulary) + byte for byte in range(256)}
+        raw["model"]["byte_fallback"] = True
+    tokenizer = Tokenizer.from_str(json.dumps(raw))
+    if kind == "legacy":
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    elif kind == "runs":
+        tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    else:
         scheme = "always" if kind == "always" else "first"
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme, split=False)
-    elif kind == "legacy":
-        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    else:
-        tokenizer.normalizer = normalizers.Replace(" ", "▁")
-    trainer = trainers.BpeTrainer(
-        vocab_size=600, special_tokens=list(_SPECIAL), show_progress=False, max_token_length=8
-    )
-    tokenizer.train_from_iterator(_CORPUS, trainer)
-    if kind == "unknown":
-        return tokenizer
-    raw: dict[str, Any] = json.loads(tokenizer.to_str())
-    vocabulary = raw["model"]["vocab"]
-    vocabulary |= {f"<0x{byte:02X}>": len(vocabulary) + byte for byte in range(256)}
-    raw["model"]["byte_fallback"] = True
-    return Tokenizer.from_str(json.dumps(raw))
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    return tokenizer

@@ -35,7 +35,7 @@ RICHER = (
 
 
 def conversations(case: Case) -> list[list[Turn]]:
-    """Conversations that name no control token, trimmed as the chat templates of the families do it themselves."""
+    """Conversations that name no control token, trimmed: templates differ in whether they do that themselves."""
     chosen = [*BENIGN, *(RICHER if case.kind in ("smol", "bytes", "first", "always", "legacy") else ())]
     trimmed = [[Turn(turn.role, turn.text.strip()) for turn in turns] for turns in chosen]
     return [*trimmed, *([SYSTEM, *turns] for turns in trimmed if case.takes_system)]
@@ -127,7 +127,6 @@ def test_an_answer_that_is_too_long_is_cut_at_a_paragraph(case_of: Callable[[str
     text = case.tokenizer.decode([label for label in encoded.labels if label != IGNORED][:-1])
     kept = text.split("\n\n")
     assert kept == paragraphs[: len(kept)]
-    assert encoded.ids[: -len(text)] == case.encoder.encode(turns, LONG).ids[: -len(text)] or encoded.labels[-1] != IGNORED
 
 
 def test_of_a_history_that_is_too_long_the_oldest_turns_go_and_the_system_prompt_stays(

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metahuman_core.study import verbs
-from metahuman_core.study.exchange import paraphrases, question_in
+from metahuman_core.study.exchange import asked_again, question_in
 from metahuman_core.study.grammar import embedded, flip
+from metahuman_core.study.illformed import is_ill_formed
 from metahuman_core.study.sentences import MAX_CHARS, MAX_WORDS, sentences
 
 
@@ -21,6 +22,7 @@ from metahuman_core.study.sentences import MAX_CHARS, MAX_WORDS, sentences
         ("We met J. Ekman at 9 a.m. Then we left.", ("We met J. Ekman at 9 a.m.", "Then we left.")),
         ("# Monday\n\n- fed the hens\n- fixed\n  the roof", ("fed the hens", "fixed the roof")),
         ("今日は雨。家にいた。", ("今日は雨。", "家にいた。")),
+        ("No. She will come. See No. 9 there.", ("No.", "She will come.", "See No. 9 there.")),
         ("", ()),
     ],
 )
@@ -40,6 +42,7 @@ def test_a_sentence_is_never_too_long_to_be_an_answer(text: str) -> None:
         ("our own house", "your own house"),
         ("she told me that I am slow", "she told you that you are slow"),
         ("the mine near Menton", "the yours near Menton"),
+        ("the house I was born in", "the house you were born in"),
     ],
 )
 def test_the_first_person_becomes_the_second(said: str, asked: str) -> None:
@@ -72,7 +75,13 @@ def test_regular_pasts_are_undone(word: str, base: str) -> None:
         ("What is your niece called?", "what your niece is called"),
         ("Where were you born?", "where you were born"),
         ("Did you enjoy the play?", "whether you enjoyed the play"),
+        ("What is the girl practising up there?", "what the girl is practising up there"),
+        ("When do you two meet again?", "when you two meet again"),
+        ("Are you tired?", "whether you are tired"),
         ("Nice, isn't it?", ""),
+        ("Is the harbour busy?", ""),
+        ("How is the dog today?", ""),
+        ("Does the tide not get in your way?", ""),
     ],
 )
 def test_a_question_becomes_a_clause(question: str, clause: str) -> None:
@@ -93,9 +102,44 @@ def test_the_last_question_of_what_was_said_counts_without_its_opening() -> None
         ("How was the concert?", "What was the concert like?"),
         ("Tell me about the storm.", "What do you remember about the storm?"),
         ("Where does Piet work?", "Can you remember where Piet works?"),
+        ("What's your trade?", "How do you earn your money?"),
+        ("What will you build next?", "What do you plan to build next?"),
+        ("How do you take your coffee?", "What do you put in your coffee?"),
+        ("Which languages do you speak?", "What languages can you speak?"),
+        ("How much is your rent?", "What does your rent cost?"),
     ],
 )
 def test_a_question_is_put_again_in_other_words(question: str, other: str) -> None:
-    found = [ask.text for ask in paraphrases(question)]
+    found = [ask.text for ask in asked_again(question).asks]
     assert other in found
     assert question not in found
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is A dull iron?",
+        "Are you since one chased you into a ditch?",
+        "Where did you put seven hens?",
+        "What does your daughter ask than the tax office?",
+        "Tell me about your no work.",
+        "What did you build the?",
+    ],
+)
+def test_what_nobody_would_ask_is_ill_formed(question: str) -> None:
+    assert is_ill_formed(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Does she have a dog?",
+        "Is that yours?",
+        "Who is Dr. Brandt?",
+        "What do you do at 7:30?",
+        "Did anything happen?",
+        "What would you rather have?",
+    ],
+)
+def test_what_people_ask_is_well_formed(question: str) -> None:
+    assert not is_ill_formed(question)

@@ -16,7 +16,7 @@ from metahuman_core.study.grammar import FIRST_PERSON
 from metahuman_core.study.sentences import MAX_WORDS
 
 DAY = datetime(2025, 3, 3, 9, tzinfo=UTC)
-ASKERS_ME = re.compile(r"\b(?:[Tt]ell|[Rr]emind|[Gg]ive) me\b")
+ASKERS_OWN = re.compile(r"\b(?:[Tt]ell|[Rr]emind|[Gg]ive) me\b|^I forget:")
 
 
 def text(said: str, at: datetime | None = None) -> Memory:
@@ -28,7 +28,7 @@ def talk(*said: str, mode: Mode = "emulation") -> Memory:
     return Memory("a.json", "", "conversation", mode, DAY, turns, "")
 
 
-def asks(memory: Memory, most: int = 12) -> set[str]:
+def asks(memory: Memory, most: int = 24) -> set[str]:
     return {question.ask for question in study(memory, max_questions=most)}
 
 
@@ -73,6 +73,34 @@ def answers(memory: Memory) -> dict[str, str]:
         ("I used to keep quails behind the house.", {"Where did you keep quails?"}),
         ("I've decided to stop smoking cigars.", {"What have you decided to do?"}),
         ("The best film I ever saw was Stalker.", {"What was the best film you ever saw?"}),
+        ("My niece is called Orla.", {"Do you know the name of your niece?", "Which name does your niece go by?"}),
+        ("The raft I am building in May is for Dr Moe.", {"Who is the raft you are building in May for?"}),
+        ("The tea I like best is oolong.", {"What is your favourite tea?", "Which tea do you like best?"}),
+        ("Of all soups I like egusi best.", {"What is your favourite soup?", "What soup do you prefer?"}),
+        ("The house we grew up in was sold last year.", {"When was the house you grew up in sold?"}),
+        (
+            "My brother, who lives in Oran, is a tailor.",
+            {"Where does your brother live?", "What is your brother's job?"},
+        ),
+        ("I'm scared of lizards.", {"What are you afraid of?", "What frightens you?"}),
+        ("I can't eat shellfish.", {"What can you not eat?", "What food do you avoid?"}),
+        ("My car is dark green.", {"What colour is your car?"}),
+        ("We keep nine ducks behind the barn.", {"How many ducks do you keep?", "Where do you keep your ducks?"}),
+        ("The rent is 48,000 yen a month.", {"How much is the rent?", "What does the rent cost?"}),
+        ("My grandson plays the tuba.", {"Who plays the tuba?", "What instrument does your grandson play?"}),
+        ("I learned weaving from Ama Boateng.", {"Who taught you weaving?", "Who did you learn weaving from?"}),
+        ("Next May I am going to run the marathon.", {"What are you going to run?", "What do you plan to run?"}),
+        ("In June we are taking the night train to Oslo.", {"Where are you going in June?"}),
+        ("My nephew was born on Sunday.", {"When was your nephew born?"}),
+        (
+            "My uncle Sefu stayed with us for ten days.",
+            {"Who stayed with you?", "How long did your uncle stay with you?"},
+        ),
+        ("Bought a loom in Kaunas.", {"What did you buy in Kaunas?", "Where did you buy the loom?"}),
+        ("I bought a lathe for 90 euros.", {"How much did you pay for the lathe?", "What did the lathe cost?"}),
+        ("My boat was built by my uncle in 1962.", {"Who built your boat?", "When was your boat built?"}),
+        ("My workshop stands in Lisbon.", {"Where is your workshop?", "Where can one find your workshop?"}),
+        ("A boy gave me a drawing.", {"Who gave you a drawing?", "What did a boy give you?"}),
     ],
 )
 def test_a_fact_is_asked_for_in_the_words_that_people_use(said: str, expected: set[str]) -> None:
@@ -148,6 +176,7 @@ def test_what_says_nothing_gives_nothing(said: str) -> None:
         "Ma sœur habite à Liège depuis deux ans.",
         "私の妹は京都に住んでいます。",
         "Моя сестра живёт в Казани.",
+        "Trabajo en una panadería cerca de la estación.",
     ],
 )
 def test_other_languages_get_generic_questions(said: str) -> None:
@@ -191,7 +220,7 @@ def check(found: tuple[Question, ...], said: str) -> None:
     assert {q.answer for q in found if q.probe} <= {q.answer for q in found if not q.probe}
     assert bool(probes) <= (len(found) >= 3)
     for question in found:
-        assert not FIRST_PERSON.search(ASKERS_ME.sub("", question.ask))
+        assert not FIRST_PERSON.search(ASKERS_OWN.sub("", question.ask))
         assert "{" not in question.ask or "{" in said
         assert len(question.answer.split()) <= MAX_WORDS
         assert set(question.answer.split()) <= set(words.split()) or question.answer in words
@@ -227,6 +256,68 @@ def test_the_cap_gives_every_fact_its_first_question_before_any_second() -> None
     memory = text("I live in Vaasa. My dog is called Rex. I'm allergic to dust. My favourite colour is teal.")
     trained = [question for question in study(memory, max_questions=6) if not question.probe]
     assert len({question.answer for question in trained}) == 4
+
+
+def test_a_fact_has_three_trained_questions_before_a_vague_sentence_has_one() -> None:
+    memory = text("The sky looked odd, and the gulls walked home. My niece is called Orla.", DAY)
+    trained = [question.answer for question in study(memory, max_questions=6) if not question.probe]
+    assert trained.count("My niece is called Orla.") == 4
+    assert len(trained) == 5
+
+
+def test_what_only_names_something_comes_last() -> None:
+    found = study(text("The shed is cold. My niece is called Orla.", DAY), max_questions=14)
+    forms = [question.form for question in found if not question.probe]
+    assert forms[:4] == ["called"] * 4
+    assert forms.index("quality") < min(forms.index("cue"), forms.index("day"))
+
+
+def test_the_wordings_of_a_fact_differ_from_noun_to_noun() -> None:
+    def second(said: str) -> str:
+        return study(text(said), max_questions=6)[1].ask.replace(said.split()[1], "x")
+
+    assert len({second(f"My {noun} is called Orla.") for noun in ("niece", "aunt", "boss", "dentist", "nurse")}) > 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "By Skerrow standards that's a crowd.",
+        "I am afraid of geese, and have been since one chased me into a ditch.",
+        "Half of it is on my trousers.",
+        "Planed scarf joints until my shoulders sang.",
+        "Even the boy had a thimbleful.",
+        "No. She will send friends.",
+        "Neither of us said a word, and it was lovely.",
+        "The rest can be borrowed.",
+        "A dull iron is the reason for most bad language.",
+        "I keep looking up at the rafters.",
+        "The Anchor does a good soup on Fridays.",
+        "What I build will be wet long after I am dry.",
+    ],
+)
+def test_no_question_is_made_of_words_that_are_no_subject(said: str) -> None:
+    nonsense = re.compile(
+        r"\b[a-z]+ (?:A|By|Half|Planed|Even|No|Neither)\b|Skerrow standards|Are you since|find up|"
+        r"What can the rest|Anchor a|half of it|you build be"
+    )
+    assert not [ask for ask in asks(text(said)) if nonsense.search(ask)]
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Is the harbour busy?", "Is that yours?", "Is the stove lit already?", "Why don't you use more machines?"],
+)
+def test_a_question_that_cannot_be_turned_is_put_again_whole_and_once(question: str) -> None:
+    found = [q.ask for q in study(talk(question, "Since six."), max_questions=12) if q.form == "asked again"]
+    assert len(found) == 1
+    assert found[0].endswith(question[0].lower() + question[1:])
+
+
+def test_the_other_sides_question_brings_the_wordings_of_its_fact() -> None:
+    found = answers(talk("What are you allergic to?", "Hazelnuts, all my life."))
+    assert found["What must you avoid because of an allergy?"] == "Hazelnuts, all my life."
+    assert answers(talk("Where did you grow up?", "On a farm."))["Where did you spend your childhood?"] == "On a farm."
 
 
 def test_three_questions_or_more_leave_a_probe_whose_answer_is_trained() -> None:

@@ -1,0 +1,39 @@
+"""A tiny base, roots to train on it, and one run that nobody disturbs, to hold all others against."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+sys.path[:0] = [str(_HERE), str(_HERE.parents[1] / "component" / "hub")]  # the tests are no package
+
+from workshop import Reference, Workshop, made_by
+
+
+@pytest.fixture(scope="session")
+def llama(tiny_base: Callable[[str], Path]) -> str:
+    """The folder of a tiny base, outside every root."""
+    return str(tiny_base("llama"))
+
+
+@pytest.fixture
+def workshop(llama: str, tmp_path: Path) -> Workshop:
+    """An untrained root."""
+    return Workshop.make(tmp_path / "root", llama)
+
+
+@pytest.fixture(scope="session")
+def reference(llama: str, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """What the same command makes when nobody disturbs it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    workshop = Workshop.make(folder / "root", llama)
+    ended = workshop.fine_tune(log=folder / "moments")
+    assert ended.code == 0, f"{ended.err}\n{workshop.child_log()}"
+    made = made_by(workshop)
+    assert made.leftovers == ()
+    moments = (folder / "moments").read_text(encoding="utf-8").splitlines()
+    return Reference(made, tuple(dict.fromkeys(moments)))

@@ -1,0 +1,91 @@
+"""A disk that fills up, in each step: one clear line, and after making room the same command finishes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from workshop import Reference, Workshop, made_by
+
+_DISK_MIB = 512
+_STEPS = (
+    "sql BEGIN IMMEDIATE @-",
+    "write memories.jsonl.partial @-",
+    "write run.json.partial @-",
+    "write dataset.jsonl.partial @0",
+    "write run.json.partial @0",
+    "make checkpoint-2 @1",
+    "make adapter.partial @1",
+    "write evaluation.json.partial @2",
+    "make model.partial @3",
+    "start convert_main @4",
+    "start quantise_main @4",
+    "start logits_main @5",
+    "write Modelfile.partial @6",
+    "write model-registry.json.partial @7",
+    "write run.json.partial @7",
+)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk in memory that is the test's own."""
+    if os.geteuid():
+        pytest.skip("mounting a tmpfs takes root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill_up_and_make_room(workshop: Workshop, moment: str) -> None:
+    """The disk fills up at `moment`: the command says so in a line, and takes nothing else with it."""
+    ended = workshop.fine_tune(moment=moment, how="fill")
+    (workshop.root / "ballast").unlink()
+    assert ended.code == 1, f"at {moment}: exit {ended.code}\n{ended.err}\n{workshop.child_log()}"
+    full = ("No space left on device", "disk is full")
+    assert any(word in ended.complaint for word in full), f"at {moment}:\n{ended.err}\n{workshop.child_log()}"
+    registry = workshop.registry()
+    assert registry is None or len(registry.training_history) <= 1
+
+
+def finish(workshop: Workshop, reference: Reference) -> None:
+    ended = workshop.fine_tune()
+    assert ended.code == 0, f"{ended.err}\n{workshop.child_log()}"
+    assert made_by(workshop) == reference.made
+
+
+@pytest.mark.timeout(900)
+def test_a_disk_that_is_full_in_each_step_in_turn_costs_a_line_and_no_more(
+    small_disk: Path, llama: str, reference: Reference
+) -> None:
+    workshop = Workshop.make(small_disk, llama)
+
+    for step in _STEPS:
+        fill_up_and_make_room(workshop, reference.moment(step))
+
+    finish(workshop, reference)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_disk_that_is_full_at_any_moment_costs_a_line_and_no_more(
+    small_disk: Path, llama: str, reference: Reference
+) -> None:
+    workshop = Workshop.make(small_disk, llama)
+    *moments, last = [m for m in reference.moments if m.startswith(("write ", "start ", "name "))]
+    assert last.endswith("/run.json @7")  # and that one needs no room any more
+
+    for moment in moments:
+        fill_up_and_make_room(workshop, moment)
+
+    finish(workshop, reference)

@@ -1,0 +1,64 @@
+"""What a run trains: new memories the oldest first, and of the old ones a fair share of each batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from metahuman_core.dataset.choose import choose_new, choose_replay
+from metahuman_core.memories.model import Memory
+
+Note = Callable[..., Memory]
+
+
+def test_a_limit_takes_the_oldest_and_leaves_the_rest(note: Note) -> None:
+    due = [note(f"day {day}", day=day) for day in range(1, 6)]
+    assert choose_new(due, "all", 2) == tuple(due[:2])
+    assert choose_new(due, "all", 0) == tuple(due)
+    assert choose_new(due, "all", 99) == tuple(due)
+
+
+def test_a_mode_takes_its_own_and_the_limit_counts_those(note: Note) -> None:
+    due = [note(f"day {day}", day=day, mode="dual" if day % 2 else "agent") for day in range(1, 7)]
+    assert [m.text for m in choose_new(due, "agent", 2)] == ["day 2", "day 4"]
+    assert choose_new(due, "emulation", 0) == ()
+
+
+def trained(note: Note) -> list[tuple[str, Memory]]:
+    """Two runs: the first trained 60 journals and 6 dreams, the second 12 journals."""
+    first = [("run-1", note(f"first {number}", day=number % 28 + 1)) for number in range(60)]
+    dreams = [("run-1", note(f"dream {number}", kind="dream")) for number in range(6)]
+    return [*first, *dreams, *(("run-2", note(f"second {number}")) for number in range(12))]
+
+
+def test_replay_is_spread_over_runs_and_types_by_their_size(note: Note) -> None:
+    chosen = choose_replay(trained(note), 26, 20, "all")
+    assert len(chosen) == len({m.digest for m in chosen}) == 26
+    assert Counter((m.kind, m.text.split()[0]) for m in chosen) == {
+        ("journal", "first"): 20,
+        ("journal", "second"): 4,
+        ("dream", "dream"): 2,
+    }
+
+
+def test_even_a_small_replay_leaves_no_batch_out(note: Note) -> None:
+    assert {m.text.split()[0] for m in choose_replay(trained(note), 3, 20, "all")} == {"first", "second", "dream"}
+
+
+def test_the_same_seed_chooses_the_same_in_whatever_order_and_under_whatever_labels(note: Note) -> None:
+    old = trained(note)
+    chosen = choose_replay(old, 20, 20, "all")
+    relabelled = [(label.replace("run", "2025"), memory) for label, memory in reversed(old)]
+    assert choose_replay(relabelled, 20, 20, "all") == chosen
+    assert choose_replay(old, 20, 21, "all") != chosen
+
+
+def test_there_is_no_more_replay_than_there_are_memories(note: Note) -> None:
+    assert len(choose_replay(trained(note), 10_000, 20, "all")) == 78
+    assert choose_replay(trained(note), 0, 20, "all") == ()
+    assert choose_replay([], 5, 20, "all") == ()
+
+
+def test_replay_keeps_to_the_mode(note: Note) -> None:
+    old = [("run-1", note(f"{mode} one", mode=mode)) for mode in ("dual", "agent", "emulation")]
+    assert [m.text for m in choose_replay(old, 3, 20, "dual")] == ["dual one"]

@@ -1,0 +1,163 @@
+"""At most one run of a profile is unfinished; nobody else's folder is ever swept away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metahuman_core.errors import ConfigError, MetahumanError
+from metahuman_core.journal import Journal
+from metahuman_core.layout import ProfilePaths
+from metahuman_core.plan import Plan
+from metahuman_core.prepare import (
+    Wish,
+    command_sha256,
+    discard_unfinished,
+    resume_or_refuse,
+    sources,
+    sweep,
+    unfinished_run,
+)
+from metahuman_core.registry import Registry, Version, update_registry
+from metahuman_core.settings import ProfileSettings, Settings, TrainingSettings
+
+Clock = Callable[[], datetime]
+LABEL = "2025-03-01-120000-000001"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(root=tmp_path)
+
+
+def run_folder(settings: Settings, label: str = LABEL) -> Path:
+    folder = ProfilePaths(settings.root, "anna").run_dir(label)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def enter(settings: Settings, label: str) -> None:
+    """Enter a version of that label in the registry."""
+    version = Version(version=1, run_label=label)
+    update_registry(settings.registry_path("anna"), lambda _: Registry(training_history=(version,)))
+
+
+def test_a_run_is_unfinished_until_its_end(settings: Settings, plan: Callable[..., Plan], now: Clock) -> None:
+    assert unfinished_run(settings, "anna", now) is None
+    journal = Journal.begin(run_folder(settings), plan(), now)
+    found = unfinished_run(settings, "anna", now)
+    assert found is not None
+    assert found.run_dir == journal.run_dir
+    assert unfinished_run(settings, "ben", now) is None
+    journal.end("registered")
+    assert unfinished_run(settings, "anna", now) is None
+
+
+def test_the_same_command_goes_on_and_another_is_refused(
+    settings: Settings, plan: Callable[..., Plan], now: Clock
+) -> None:
+    wish = Wish("anna", mode="dual")
+    journal = Journal.begin(run_folder(settings), replace(plan(), command_sha256=command_sha256(settings, wish)), now)
+    assert resume_or_refuse(settings, wish, journal) == journal.run_dir
+    others = [
+        (settings, Wish("anna")),
+        (settings, Wish("anna", mode="dual", max_memories=3)),
+        (settings, Wish("anna", mode="dual", base_model="Other/Base")),
+        (settings.model_copy(update={"training": TrainingSettings(rank=8)}), wish),
+    ]
+    for other_settings, other_wish in others:
+        with pytest.raises(MetahumanError, match="unfinished") as refused:
+            resume_or_refuse(other_settings, other_wish, journal)
+        assert "--discard" in refused.value.hint
+
+
+def test_what_was_killed_before_its_journal_is_swept_away(settings: Settings) -> None:
+    begun = run_folder(settings)
+    (begun / "memories.jsonl").write_text("", encoding="utf-8")
+    (begun / "run.json.partial").write_text("", encoding="utf-8")
+    empty = run_folder(settings, "2025-03-02-120000-000002")
+    sweep(settings, "anna")
+    assert not begun.exists()
+    assert not empty.exists()
+
+
+def test_the_originals_runs_have_no_journal_and_stay(settings: Settings, now: Clock) -> None:
+    theirs = run_folder(settings, "2025-12-03-174854-6a800c")
+    (theirs / "model").mkdir()
+    (theirs / "memories.jsonl").write_text("", encoding="utf-8")
+    sweep(settings, "anna")
+    assert unfinished_run(settings, "anna", now) is None
+    assert discard_unfinished(settings, "anna", now) == []
+    assert (theirs / "model").is_dir()
+
+
+def test_looking_removes_nothing(settings: Settings, now: Clock) -> None:
+    """Another process may just have made the folder, and not written its journal yet."""
+    folder = run_folder(settings)
+    assert unfinished_run(settings, "anna", now) is None
+    assert folder.is_dir()
+
+
+def test_an_unfinished_run_is_thrown_away_when_asked(settings: Settings, plan: Callable[..., Plan], now: Clock) -> None:
+    folder = run_folder(settings)
+    Journal.begin(folder, plan(), now)
+    assert discard_unfinished(settings, "anna", now) == [LABEL]
+    assert not folder.exists()
+
+
+def test_a_broken_journal_is_said_and_can_be_thrown_away(settings: Settings, now: Clock) -> None:
+    folder = run_folder(settings)
+    (folder / "run.json").write_text("{", encoding="utf-8")
+    with pytest.raises(MetahumanError, match="cannot be read") as refused:
+        unfinished_run(settings, "anna", now)
+    assert "--discard" in refused.value.hint
+    assert discard_unfinished(settings, "anna", now) == [LABEL]
+    assert unfinished_run(settings, "anna", now) is None
+
+
+@pytest.mark.parametrize("journal", ["unfinished", "ended", "broken"])
+def test_a_registered_versions_folder_is_never_thrown_away(
+    settings: Settings, plan: Callable[..., Plan], now: Clock, journal: str
+) -> None:
+    folder = run_folder(settings)
+    begun = Journal.begin(folder, plan(), now)
+    if journal == "ended":
+        begun.end("registered")
+    if journal == "broken":
+        (folder / "run.json").write_text("{", encoding="utf-8")
+    enter(settings, LABEL)
+    assert discard_unfinished(settings, "anna", now) == []
+    assert folder.is_dir()
+    assert unfinished_run(settings, "anna", now) is None
+
+
+def test_a_profile_without_a_folder_of_memories_is_a_config_error(settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="has no memories"):
+        sources(settings, "anna")
+
+
+def test_memories_come_from_all_folders_that_are_named(settings: Settings) -> None:
+    for folder in ("profiles/anna/memory", "profiles/anna/persona/therapy", "vault"):
+        (settings.root / folder).mkdir(parents=True)
+    named = settings.model_copy(update={"profiles": {"anna": ProfileSettings(memories=("vault",))}})
+    assert [label for label, _ in sources(settings, "anna")] == ["memory", "persona/therapy"]
+    assert [label for label, _ in sources(named, "anna")] == ["memory", "persona/therapy", "vault"]
+    absent = settings.model_copy(update={"profiles": {"anna": ProfileSettings(memories=("absent",))}})
+    with pytest.raises(ConfigError, match="absent"):
+        sources(absent, "anna")
+
+
+def test_a_plan_in_a_journal_of_another_kind_is_a_clear_error(settings: Settings, now: Clock) -> None:
+    folder = run_folder(settings)
+    unknown: dict[str, Any] = {"run_label": LABEL, "inputs": {"profile": "anna"}}
+    (folder / "run.json").write_text(json.dumps(unknown), encoding="utf-8")
+    journal = unfinished_run(settings, "anna", now)
+    assert journal is not None
+    with pytest.raises(MetahumanError, match="cannot be understood"):
+        resume_or_refuse(settings, Wish("anna"), journal)
