@@ -6,7 +6,7 @@ that was killed anywhere goes on behind the last entry and ends with the same by
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -52,11 +52,12 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
 
     may_go_on("dataset")
     new, replay = read_memories(run_dir)
+    old_datasets = _datasets_of(plan.ancestry, ProfilePaths(root, plan.profile))
     dataset = journal.step(
         "dataset",
         Dataset,
-        [plan.memories_sha256, plan.dataset, plan.system],
-        lambda: build_dataset(new, replay, plan.dataset, plan.system, dataset_file),
+        [plan.memories_sha256, plan.ancestry, plan.dataset, plan.system],
+        lambda: build_dataset(new, replay, old_datasets, plan.dataset, plan.system, dataset_file),
     )
     may_go_on("train")
     adapter = journal.step(
@@ -66,7 +67,6 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
         lambda: train(dataset_file, anchor, plan.training, run_dir, report, stop),
     )
     may_go_on("evaluate")
-    old = [ProfilePaths(root, plan.profile).run_dir(label) / "dataset.jsonl" for label in plan.ancestry]
     evaluation = journal.step(
         "evaluate",
         Evaluation,
@@ -75,7 +75,7 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
             adapter_dir,
             anchor,
             dataset_file,
-            [path for path in old if path.is_file()],
+            old_datasets,
             frozenset(plan.stale),
             plan.system,
             plan.training.max_tokens,
@@ -121,6 +121,12 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
         remove(run_dir / leftover)
     journal.end("registered" if version.training_success else "rejected")
     return version
+
+
+def _datasets_of(ancestry: Sequence[str], paths: ProfilePaths) -> list[Path]:
+    """The datasets of the ancestry that are still there."""
+    datasets = (paths.run_dir(label) / "dataset.jsonl" for label in ancestry)
+    return [path for path in datasets if path.is_file()]
 
 
 def base_gguf(model: Path, out: Path, quantization: str, report: Report, stop: StopRequested) -> Gguf:

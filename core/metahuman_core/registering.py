@@ -64,6 +64,8 @@ def register_failure(plan: Plan, run_label: str, step: str, reason: str, root: P
     )
 
     def change(registry: Registry) -> Registry:
+        if any(version.run_label == run_label for version in registry.training_history):
+            return registry  # what failed came after its entry, and the same command ends it
         others = tuple(run for run in registry.failed_runs if run.run_label != run_label)
         return registry.changed(failed_runs=(*others, failure))
 

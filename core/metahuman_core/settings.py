@@ -64,7 +64,8 @@ class DatasetSettings(_Section):
     min_chars: int = Field(8, ge=1)
     near_duplicate: float = Field(0.8, gt=0, le=1)
     questions_per_memory: int = Field(6, ge=0, le=50)
-    replay_ratio: float = Field(0.5, ge=0, le=10)
+    replay_ratio: float = Field(1.0, ge=0, le=10)
+    replay_samples: int = Field(2, ge=1, le=50)
     max_memories: int = Field(0, ge=0)
     seed: int = Field(20, ge=0)
 

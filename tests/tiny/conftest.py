@@ -28,6 +28,8 @@ from metahuman_core.settings import Settings, load_settings
 PROFILE = "ines"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _CONFIG = """
+root = "."
+
 [profiles.ines]
 person = "Ines"
 
@@ -125,7 +127,7 @@ class Root:
 
     def begin(self, base_model: str) -> Path:
         """Begin a run as `fine-tune` does, without doing anything of it. Gives its folder."""
-        settings, wish = self.settings(), Wish(PROFILE, base_model)
+        settings, wish = self.settings(), Wish(PROFILE, str(self.folder / base_model))
         registry = load_registry(settings.registry_path(PROFILE))
         with Ledger(ProfilePaths(self.folder, PROFILE).ledger) as ledger:
             look(settings, PROFILE, ledger, registry)

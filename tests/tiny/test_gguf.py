@@ -67,7 +67,7 @@ def test_its_metadata_names_no_folder_and_holds_the_bases_template(
     [
         ("Q4_K_M", {"Q4_K", "Q6_K"}),
         pytest.param("Q5_K_M", {"Q5_K", "Q6_K"}, marks=pytest.mark.slow),
-        pytest.param("Q6_K", {"Q6_K", "Q8_0"}, marks=pytest.mark.slow),
+        pytest.param("Q6_K", {"Q6_K"}, marks=pytest.mark.slow),
     ],
 )
 def test_other_quantisations_are_made_and_pass_their_check(

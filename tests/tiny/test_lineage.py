@@ -95,7 +95,7 @@ def test_a_changed_rank_makes_the_parents_model_the_new_anchor_and_says_so(grown
     grown.set("training", "rank = 4")
     finished = grown.fine_tune("--dry-run")
     assert finished.code == 0
-    assert "rank or alpha changed: version 1's merged model becomes the new anchor" in finished.err
+    assert "rank or alpha changed: version 1's merged model becomes the new anchor" in finished.out
     start = look_ahead(grown.settings(), Wish("ines")).choice.start
     assert (start.base_model, start.anchor, start.warm_start) == (one.output_model_path, one.output_model_path, None)
     assert start.parent == one

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -51,15 +51,24 @@ class Dataset:
 
 
 def build_dataset(
-    new: Iterable[Memory], replay: Iterable[Memory], settings: DatasetSettings, system: str, out: Path
+    new: Iterable[Memory],
+    replay: Iterable[Memory],
+    old_datasets: Iterable[Path],
+    settings: DatasetSettings,
+    system: str,
+    out: Path,
 ) -> Dataset:
-    """Write `out` (dataset.jsonl) from memories that were chosen; `system` opens each sample where it is not empty."""
+    """Write `out` (dataset.jsonl) from memories that were chosen; `system` opens each sample where it is not empty.
+
+    `old_datasets` are those of the ancestry: what they kept out is never trained.
+    """
     new, replay = tuple(new), tuple(replay)
-    dated: list[tuple[Memory, Sample]] = []
-    for role, memories in (("new", new), ("replay", replay)):
-        for memory in memories:
-            dated += [(memory, sample) for sample in samples_of(memory, settings, role, system)]  # type: ignore[arg-type]
-    samples = list(_newest_answers(dated))
+    dated = [(memory, sample) for memory in new for sample in samples_of(memory, settings, system)]
+    dated += [(memory, sample) for memory in replay for sample in replay_of(memory, settings, system)]
+    kept_out = {_asked(s) for path in old_datasets for s in read_samples(path) if s.split == "probe"}
+    kept_out |= {_asked(sample) for _, sample in dated if sample.split == "probe"}
+    kept_out.discard("")
+    samples = [s for s in _newest_answers(dated) if s.split == "probe" or _asked(s) not in kept_out]
     with making(out) as partial, partial.open("w", encoding="utf-8") as file:
         partial.chmod(0o600)
         for sample in samples:
@@ -82,18 +91,25 @@ def read_samples(path: Path) -> Iterator[Sample]:
             yield Sample(raw["memory"], raw["kind"], raw["role"], raw["split"], raw["form"], turns)
 
 
-def samples_of(memory: Memory, settings: DatasetSettings, role: Role, system: str) -> Iterator[Sample]:
-    """All samples of one memory: its exchanges as they were, then questions and answers about it."""
+def samples_of(memory: Memory, settings: DatasetSettings, system: str) -> Iterator[Sample]:
+    """All samples of a new memory: its exchanges as they were, then questions and answers about it."""
     opening = (Turn("system", system),) if system else ()
     for turns in exchanges(memory):
-        yield Sample(memory.digest, memory.kind, role, "train", "exchange", opening + turns)
+        yield Sample(memory.digest, memory.kind, "new", "train", "exchange", opening + turns)
     questions = study(memory, max_questions=settings.questions_per_memory)
     if memory.text and all(question.probe for question in questions):
-        yield Sample(memory.digest, memory.kind, role, "train", "whole", opening + _whole(memory))
+        yield Sample(memory.digest, memory.kind, "new", "train", "whole", opening + _whole(memory))
     for question in questions:
         turns = (Turn("user", question.ask), Turn("assistant", question.answer))
         split: Split = "probe" if question.probe else "train"
-        yield Sample(memory.digest, memory.kind, role, split, question.form, opening + turns)
+        yield Sample(memory.digest, memory.kind, "new", split, question.form, opening + turns)
+
+
+def replay_of(memory: Memory, settings: DatasetSettings, system: str) -> list[Sample]:
+    """Some samples of an old memory, its first questions above all: many memories once keep more than a few often."""
+    trained = [sample for sample in samples_of(memory, settings, system) if sample.split == "train"]
+    questions_first = sorted(trained, key=lambda sample: sample.form == "exchange")
+    return [replace(sample, role="replay") for sample in questions_first[: settings.replay_samples]]
 
 
 def _whole(memory: Memory) -> tuple[Turn, Turn]:

@@ -78,7 +78,8 @@ def train(
         raise MetahumanError("the base does not fit into memory for training", "take a smaller base or max_tokens")
     log = [entry for entry in trainer.state.log_history if "loss" in entry]
     with making(run_dir / "adapter") as partial:
-        model.save_pretrained(str(partial), safe_serialization=True)
+        # The embeddings are never trained; else peft asks the Hub whether the vocabulary changed.
+        model.save_pretrained(str(partial), save_embedding_layers=False)
         (partial / "README.md").unlink(missing_ok=True)
         name_base(partial, anchor.name, anchor.revision)
     write_text(run_dir / "train-log.jsonl", "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in log))

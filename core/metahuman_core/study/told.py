@@ -62,3 +62,4 @@ STATE = (
     r"^(?:\w+ )?(?:(?:proud|fond|jealous|ashamed|tired) of|(?:good|bad) at|interested in|responsible for|"
     r"(?:worried|happy|sad|angry) about|angry with|keen on|addicted to)\b"
 )
+ON_STAGE = r"^(?:the|an?) .*\b(?:play|film|show|musical|pantomime|nativity|opera)\b"

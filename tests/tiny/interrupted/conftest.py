@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-_HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE), str(_HERE.parents[1] / "component" / "hub")]  # the tests are no package
+sys.path.insert(0, str(Path(__file__).parent))  # the tests are no package (--import-mode=importlib)
+sys.path.insert(0, str(Path(__file__).parents[2] / "component" / "hub"))
 
 from workshop import Reference, Workshop, made_by
 

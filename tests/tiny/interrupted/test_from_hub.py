@@ -40,14 +40,12 @@ def test_a_second_version_needs_no_network(llama: str, tmp_path: Path) -> None:
     with HubDouble({"org/tiny": repository(llama)}) as hub:
         assert workshop.fine_tune(HF_ENDPOINT=hub.url).code == 0
         gone = hub.url
-    registry = workshop.registry()
-    assert registry is not None
     memory = {"id": "evt-9", "timestamp": "2031-03-04T08:00:00.000Z", "type": "observation"}
     (workshop.root / "profiles" / PROFILE / "memory" / "episodic" / "evt-9.json").write_text(
         json.dumps({**memory, "content": "I have a new dog, a grey terrier whose name is Pico."}), encoding="utf-8"
     )
 
-    ended = Workshop(workshop.root, registry.current_base_model).fine_tune(HF_ENDPOINT=gone)
+    ended = Workshop(workshop.root, "").fine_tune(HF_ENDPOINT=gone)
     assert ended.code == 0, f"{ended.err}\n{workshop.child_log()}"
     later = workshop.registry()
     assert later is not None

@@ -63,7 +63,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Workshop:
-    """A root with five memories; `base` is the folder (or the Hub id) to train on."""
+    """A root with five memories; `base` is what to train on: a folder, a Hub id, or "" for what the registry says."""
 
     root: Path
     base: str
@@ -95,8 +95,9 @@ class Workshop:
             "OMP_WAIT_POLICY": "PASSIVE",
             **more,
         }
+        base = ["--base-model", self.base] if self.base else []
         done = subprocess.run(
-            [sys.executable, "-m", "metahuman_daemon.cli", "fine-tune", "--base-model", self.base, *flags],
+            [sys.executable, "-m", "metahuman_daemon.cli", "fine-tune", *base, *flags],
             cwd=self.root,
             env=environment,
             capture_output=True,
