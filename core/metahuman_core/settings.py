@@ -76,7 +76,7 @@ class TrainingSettings(_Section):
     rank: int = Field(16, ge=1, le=512)
     alpha: int = Field(32, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
-    learning_rate: float = Field(3e-4, gt=0, le=0.1)
+    learning_rate: float = Field(0.0, ge=0, le=0.1)
     epochs: float = Field(5, gt=0, le=100)
     batch_samples: int = Field(8, ge=1)
     max_tokens: int = Field(1024, ge=64)

@@ -26,7 +26,7 @@ def out(tmp_path: Path) -> Path:
 
 def built(out: Path, *new: Memory, replay: tuple[Memory, ...] = ()) -> list[Sample]:
     """The samples of a dataset that was written and read again."""
-    build_dataset(new, replay, SETTINGS, "You are Anna.", out)
+    build_dataset(new, replay, [], SETTINGS, "You are Anna.", out)
     return list(read_samples(out))
 
 
@@ -39,16 +39,18 @@ def test_the_same_memories_give_the_same_bytes(out: Path, note: Note) -> None:
     talk = note("Where were you?", "At the mill.", kind="conversation")
     new = [note("I live in Skagen. My boat is called Juno."), talk]
     old = (note("My sister is called Berta.", day=3),)
-    first = build_dataset(new, old, SETTINGS, "You are Anna.", out)
+    first = build_dataset(new, old, [], SETTINGS, "You are Anna.", out)
     bytes_before = out.read_bytes()
-    assert build_dataset(new, old, SETTINGS, "You are Anna.", out) == first
+    assert build_dataset(new, old, [], SETTINGS, "You are Anna.", out) == first
     assert out.read_bytes() == bytes_before
     elsewhere = [note("I live in Skagen. My boat is called Juno.", source="other/place.md"), talk]
-    assert build_dataset(elsewhere, old, SETTINGS, "You are Anna.", out.with_name("b.jsonl")).sha256 == first.sha256
+    assert build_dataset(elsewhere, old, [], SETTINGS, "You are Anna.", out.with_name("b.jsonl")).sha256 == first.sha256
 
 
 def test_it_is_counted_as_it_is_written(out: Path, note: Note) -> None:
-    made = build_dataset([note("I live in Skagen.")], [note("My boat is called Juno.")], SETTINGS, "You are Anna.", out)
+    made = build_dataset(
+        [note("I live in Skagen.")], [note("My boat is called Juno.")], [], SETTINGS, "You are Anna.", out
+    )
     samples = list(read_samples(out))
     assert made == Dataset(
         sha256=sha256_file(out),
@@ -69,7 +71,7 @@ def test_it_is_private(out: Path, note: Note) -> None:
 def test_samples_come_back_as_they_were(out: Path, note: Note) -> None:
     memory = note("Where is it?", "Under the \u2028 pot \U0001f33f <|im_end|>", kind="conversation")
     samples = built(out, memory)
-    assert samples == list(samples_of(memory, SETTINGS, "new", "You are Anna."))
+    assert samples == list(samples_of(memory, SETTINGS, "You are Anna."))
     assert all(s.memory == memory.digest for s in samples)
 
 
@@ -80,7 +82,7 @@ def test_every_line_is_one_json_object(out: Path, note: Note) -> None:
 
 def test_the_system_prompt_opens_each_sample_or_none(note: Note) -> None:
     memory = note("I live in Skagen.")
-    with_prompt, without = (list(samples_of(memory, SETTINGS, "new", prompt)) for prompt in ("You are Anna.", ""))
+    with_prompt, without = (list(samples_of(memory, SETTINGS, prompt)) for prompt in ("You are Anna.", ""))
     assert all(s.turns[0] == Turn("system", "You are Anna.") for s in with_prompt)
     assert [s.turns[1:] for s in with_prompt] == [s.turns for s in without]
 
@@ -155,8 +157,8 @@ def test_no_probe_is_trained(out: Path, note: Note) -> None:
 
 def test_without_questions_only_what_was_said_is_learned(note: Note) -> None:
     settings = DatasetSettings(questions_per_memory=0)
-    assert [s.form for s in samples_of(note("I live in Skagen."), settings, "new", "")] == ["whole"]
-    assert [s.form for s in samples_of(note("Where?", "Here."), settings, "new", "")] == ["exchange"]
+    assert [s.form for s in samples_of(note("I live in Skagen."), settings, "")] == ["whole"]
+    assert [s.form for s in samples_of(note("Where?", "Here."), settings, "")] == ["exchange"]
 
 
 def test_no_memory_is_passed_over_because_no_rule_understands_it(out: Path, note: Note) -> None:
@@ -164,3 +166,29 @@ def test_no_memory_is_passed_over_because_no_rule_understands_it(out: Path, note
     samples = [s for s in built(out, told) if s.split == "train"]
     assert samples
     assert all(s.turns[-1].text == told.text for s in samples)
+
+
+# --- replay ---------------------------------------------------------------------------------------------------------
+
+
+def test_replay_takes_a_few_samples_of_each_old_memory_and_questions_before_exchanges(out: Path, note: Note) -> None:
+    old = (
+        note("Where do you live?", "I live in Skagen, and my sister Ilse lives in Ribe."),
+        note("My boat is called Juno."),
+    )
+    samples = built(out, replay=old)
+    assert {(s.role, s.split) for s in samples} == {("replay", "train")}
+    for memory in old:
+        own = [s for s in samples if s.memory == memory.digest]
+        assert 1 <= len(own) <= SETTINGS.replay_samples
+        assert "exchange" not in {s.form for s in own}
+
+
+def test_what_an_ancestor_kept_out_is_never_trained(out: Path, note: Note) -> None:
+    memory = note("My boat is called Juno.")
+    kept_out = {s.turns[-2].text for s in built(out, memory) if s.split == "probe"}
+    many = SETTINGS.model_copy(update={"questions_per_memory": 50, "replay_samples": 50})
+    again = out.with_name("again.jsonl")
+    build_dataset([], [memory], [out], many, "", again)
+    assert kept_out
+    assert not kept_out & {s.turns[-2].text for s in read_samples(again)}

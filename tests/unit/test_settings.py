@@ -121,7 +121,10 @@ def test_two_profiles_never_share_a_registry(tmp_path: Path) -> None:
 
 def test_a_template_or_a_registry_of_ones_own_parts_them(tmp_path: Path) -> None:
     settings = load_settings(
-        config(tmp_path, 'root = "."\nregistry = "etc/{profile}.json"\n[profiles.anna]\n[profiles.ben]\nregistry = "b.json"\n')
+        config(
+            tmp_path,
+            'root = "."\nregistry = "etc/{profile}.json"\n[profiles.anna]\n[profiles.ben]\nregistry = "b.json"\n',
+        )
     )
     assert settings.registry_path("anna") == tmp_path / "etc" / "anna.json"
     assert settings.registry_path("ben") == tmp_path / "b.json"

@@ -17,6 +17,7 @@ def repository(folder: str) -> Repository:
     return Repository(files={**files, "README.md": b"# Tiny\n", "pytorch_model.bin": b"pickle"}, commit=COMMIT)
 
 
+@pytest.mark.timeout(900)
 def test_a_base_from_the_hub_is_pinned_and_gives_the_same_bytes_as_its_folder(
     llama: str, reference: Reference, tmp_path: Path
 ) -> None:
@@ -35,6 +36,7 @@ def test_a_base_from_the_hub_is_pinned_and_gives_the_same_bytes_as_its_folder(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_second_version_needs_no_network(llama: str, tmp_path: Path) -> None:
     workshop = Workshop.make(tmp_path / "root", "org/tiny")
     with HubDouble({"org/tiny": repository(llama)}) as hub:

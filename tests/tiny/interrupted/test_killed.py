@@ -50,7 +50,7 @@ def test_killed_before_each_artefact_and_each_journal_entry_in_turn_it_comes_to_
     finish(workshop, reference)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_killed_while_it_reads_the_memories_it_reads_them_again(workshop: Workshop, tmp_path: Path) -> None:
     untouched = Workshop.make(tmp_path / "untouched", workshop.base)
     ahead = untouched.fine_tune("--dry-run", log=tmp_path / "moments")

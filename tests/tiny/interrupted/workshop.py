@@ -102,7 +102,7 @@ class Workshop:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             check=False,
         )
         return Ended(done.returncode, done.stderr)
