@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from metahuman_core.errors import MetahumanError
+from metahuman_core.layout import relative_to_root
 from metahuman_core.prepare import Wish
 from metahuman_core.registry import Version, load_registry, reset_to_original
 from metahuman_core.settings import ModeFilter
@@ -41,7 +42,7 @@ def fine_tune(
     """Train the next version on what is new, check it, register it, hand it to Ollama."""
     settings, profile = settings_for(config, username)
     if base_model and Path(base_model).is_dir():
-        base_model = str(Path(base_model).absolute())  # as the person sees it, whatever the root is
+        base_model = relative_to_root(Path(base_model), settings.root)  # as the person sees it, wherever the root is
     wish = Wish(profile, base_model, mode, max_memories)
     if dry_run:
         _show_ahead(cycle.look_ahead(settings, wish))

@@ -35,6 +35,7 @@ person = "Ines"
 
 [dataset]
 questions_per_memory = 3
+replay_ratio = 0.5
 
 [training]
 rank = 8

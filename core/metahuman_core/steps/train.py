@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from metahuman_core.adapter_config import name_base
 from metahuman_core.dataset.build import read_samples
@@ -38,6 +37,7 @@ from metahuman_core.settings import TrainingSettings
 from metahuman_core.steps.encode import IGNORED, ChatEncoder, Encoded, encode_samples
 from metahuman_core.steps.loading import choose_device, choose_dtype, load_model, load_tokenizer
 from metahuman_core.steps.loss_curve import loss_svg
+from metahuman_core.steps.order import Order
 
 _MARK = "COMPLETE"
 _HALVINGS = 4
@@ -217,37 +217,13 @@ class _Collator:
         }
 
 
-class _Order(Sampler[int]):
-    """Samples of like length together, in an order that the seed and the epoch decide and nothing else.
-
-    transformers' own draws it from the ambient generator, and a run resumed in a later epoch got another order.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_samples: int, seed: int) -> None:
-        self._lengths = lengths
-        self._batch_samples = batch_samples
-        self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the Trainer before each epoch, the resumed one too."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
-        return iter(get_length_grouped_indices(self._lengths, self._batch_samples, generator=generator))
-
-
 class _AnswerTrainer(Trainer):
     """Computes logits only where a sample of the batch has an answer token to predict: the vocabulary is the cost."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        samples = train_dataset or self.train_dataset
+        samples: Any = self.train_dataset
         batch_samples = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return _Order([len(sample["input_ids"]) for sample in samples], batch_samples, self.args.seed)
+        return Order([len(sample["input_ids"]) for sample in samples], batch_samples, self.args.seed)
 
     def compute_loss(
         self,

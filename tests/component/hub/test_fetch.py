@@ -77,8 +77,8 @@ def test_a_killed_download_goes_on_where_it_broke_off(
     hub.hold_after_bytes = None
     folder = local_folder("org/model", fetch().commit, fetch.root)
 
-    ranges = [seen.headers["range"] for seen in hub.log if seen.host == "storage" and "range" in seen.headers]
-    assert ranges in ([f"bytes={10 * MIB}-"], [f"bytes={20 * MIB}-"])
+    (again,) = [seen.headers["range"] for seen in hub.log if seen.host == "storage" and "range" in seen.headers]
+    assert 10 * MIB <= int(again.removeprefix("bytes=").removesuffix("-")) <= 22 * MIB  # it may die in a write
     assert contents(folder) == LARGE
     assert leftovers(fetch.root) == []
 
