@@ -34,7 +34,7 @@ def run_child(
             pass_fds=(lock_fd,) if lock_fd is not None else (),
             # A group of its own: the terminal's Ctrl-C is for us, and we ask the child.
             start_new_session=True,
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+            env=_environment(),
         )
         try:
             return _listen(child, log, report, stopping)
@@ -42,6 +42,15 @@ def run_child(
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with threads that sleep while they wait for each other.
+
+    By default OpenMP's threads spin. As soon as another process wants a core as well, a step then takes ten times as
+    long (seen: 0.7 s alone, 7 s and more beside one busy process), and that one suffers too.
+    """
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "TOKENIZERS_PARALLELISM": "false"}
 
 
 def _listen(child: subprocess.Popen[str], log: Path, report: Report, stopping: Callable[[], bool]) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import ollama
 import pytest
 from double import OllamaDouble
 
-import ollama
 from metahuman_core.errors import MetahumanError
 from metahuman_core.ollama.address import base_url
 from metahuman_core.ollama.client import OllamaClient, OllamaConfused, OllamaDown, OllamaRefused
