@@ -1,6 +1,7 @@
 """Hands a registered version over to Ollama, and writes down that it was done.
 
-Invariant: a version without a server is whole; its publication stays due and is tried again.
+Invariants: a version without a server is whole; its publication stays due and is tried again. Only the live version
+moves the alias.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def publish_version(
             go_template=serving.go_template or None,
             question=_QUESTION,
             known_blob=str(known) if known else None,
+            live=version.outcome == "live",
             progress=on_upload,
             said=said,
         )

@@ -103,7 +103,8 @@ def publish_one(settings: Settings, profile: str, version: Version, report: Repo
         lambda done, total: report(Progress("publish", done, total, "bytes")),
         lambda line: report(Progress("publish", note=line)),
     )
-    say(f"version {version.version} is in Ollama as {published.tag}, and {published.alias} is it")
+    alias = f", and {published.alias} is it" if version.outcome == "live" else "; the live version keeps the alias"
+    say(f"version {version.version} is in Ollama as {published.tag}{alias}")
 
 
 def _begin(settings: Settings, wish: Wish, report: Report, say: Say) -> Path | None:

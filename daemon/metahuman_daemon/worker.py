@@ -45,12 +45,13 @@ def run_child(
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with threads that sleep while they wait for each other.
+    """Ours, with threads that soon go to sleep while they wait for each other.
 
-    By default OpenMP's threads spin. As soon as another process wants a core as well, a step then takes ten times as
-    long (seen: 0.7 s alone, 7 s and more beside one busy process), and that one suffers too.
+    By default OpenMP's threads spin, and as soon as another process wants a core too, both suffer. A training step of
+    the demo's model on two cores, alone and beside one busy process: 0.74 s and 2.5 s by default, 0.96 s and 1.6 s with
+    OMP_WAIT_POLICY=PASSIVE, 0.65 s and 1.8 s with a short spin.
     """
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "TOKENIZERS_PARALLELISM": "false"}
+    return {"GOMP_SPINCOUNT": "3000", **os.environ, "TOKENIZERS_PARALLELISM": "false"}
 
 
 def _listen(child: subprocess.Popen[str], log: Path, report: Report, stopping: Callable[[], bool]) -> str:

@@ -105,6 +105,14 @@ def test_a_second_version_moves_the_alias_and_leaves_the_first(server: Server) -
     assert digests[second.tag] == digests[second.alias] != digests[first.tag]
 
 
+def test_a_version_that_is_not_live_gets_its_tag_and_leaves_the_alias(server: Server) -> None:
+    server.publish(2)
+    before = server.digests()[f"{NAME}:latest"]
+    server.publish(1, dataclasses.replace(MODEL, system="You are Ana, as she was."), live=False)
+    assert server.client.exists(f"{NAME}:v1")
+    assert server.digests()[f"{NAME}:latest"] == before
+
+
 def test_a_rollback_moves_the_alias_back(server: Server) -> None:
     server.publish(1)
     server.publish(2, dataclasses.replace(MODEL, system="You are Ana, and older."))

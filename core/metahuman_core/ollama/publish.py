@@ -51,10 +51,11 @@ def publish(
     go_template: str | None,
     question: str,
     known_blob: str | None = None,
+    live: bool = True,
     progress: Progress | None = None,
     said: Callable[[str], None] = lambda _: None,
 ) -> Published:
-    """Make `{name}:v{version}` of a GGUF, check it, and move `{name}:latest` to it.
+    """Make `{name}:v{version}` of a GGUF, check it, and move `{name}:latest` to it if it is live.
 
     Doing it again is safe at every point. A tag that is there is kept only with proof that it runs these weights: the
     digest in its FROM is the GGUF's own (before 0.30, or if llama.cpp's quantiser wrote it), or is `known_blob`, which
@@ -70,6 +71,7 @@ def publish(
         go_template: for servers before 0.30, which do not look at the Jinja template in the GGUF.
         question: asked of the new model; it must answer with anything at all.
         known_blob: `Published.blob` of an earlier publication of the same GGUF.
+        live: whether the alias moves to it; an older version gets its own tag alone.
         progress: called as the upload goes on.
         said: called with a line about each step.
 
@@ -100,8 +102,9 @@ def publish(
         client.create(to_request(wanted, tag, gguf_sha256))
         shown = client.show(tag)
     answer = _verify(client, tag, shown, wanted, facts=facts, question=question)
-    said(f"{tag} answers; {alias} moves to it")
-    _point(client, alias, tag)
+    if live:
+        said(f"{tag} answers; {alias} moves to it")
+        _point(client, alias, tag)
     return Published(tag, alias, server, shown.blob if shown else None, not same, answer)
 
 

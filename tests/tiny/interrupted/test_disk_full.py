@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,15 +48,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def fill_up_and_make_room(workshop: Workshop, moment: str) -> None:
-    """The disk fills up at `moment`: the command says so in a line, and takes nothing else with it."""
+def fill_up_and_make_room(workshop: Workshop, moment: str) -> bool:
+    """The disk fills up at `moment`: the command says so in a line, and takes nothing else with it.
+
+    False where it could do all that was left: the moment lay behind already, or a name that was given anew made room.
+    """
     ended = workshop.fine_tune(moment=moment, how="fill")
-    (workshop.root / "ballast").unlink()
+    (workshop.root / "ballast").unlink(missing_ok=True)
+    if ended.code == 0:
+        return False
     assert ended.code == 1, f"at {moment}: exit {ended.code}\n{ended.err}\n{workshop.child_log()}"
     full = ("No space left on device", "disk is full")
     assert any(word in ended.complaint for word in full), f"at {moment}:\n{ended.err}\n{workshop.child_log()}"
     registry = workshop.registry()
     assert registry is None or len(registry.training_history) <= 1
+    return True
 
 
 def finish(workshop: Workshop, reference: Reference) -> None:
@@ -71,7 +78,7 @@ def test_a_disk_that_is_full_in_each_step_in_turn_costs_a_line_and_no_more(
     workshop = Workshop.make(small_disk, llama)
 
     for step in _STEPS:
-        fill_up_and_make_room(workshop, reference.moment(step))
+        assert fill_up_and_make_room(workshop, reference.moment(step)), step
 
     finish(workshop, reference)
 
@@ -81,11 +88,15 @@ def test_a_disk_that_is_full_in_each_step_in_turn_costs_a_line_and_no_more(
 def test_a_disk_that_is_full_at_any_moment_costs_a_line_and_no_more(
     small_disk: Path, llama: str, reference: Reference
 ) -> None:
-    workshop = Workshop.make(small_disk, llama)
-    *moments, last = [m for m in reference.moments if m.startswith(("write ", "start ", "name "))]
-    assert last.endswith("/run.json @7")  # and that one needs no room any more
+    workshop = Workshop.make(small_disk / "root", llama)
 
-    for moment in moments:
-        fill_up_and_make_room(workshop, moment)
+    for moment in (m for m in reference.moments if m.startswith(("write ", "start ", "name "))):
+        # On its way to where it missed the room, the run before may have gone past this moment: then once more, anew.
+        for _ in range(2):
+            if fill_up_and_make_room(workshop, moment):
+                break
+            assert made_by(workshop) == reference.made
+            shutil.rmtree(workshop.root)
+            workshop = Workshop.make(small_disk / "root", llama)
 
     finish(workshop, reference)
