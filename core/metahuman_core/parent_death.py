@@ -8,14 +8,20 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_PARENT = "METAHUMAN_PARENT_PID"
+
+
+def named_parent() -> dict[str, str]:
+    """The environment that names us to a child: one whose parent ended while it was starting must know whom it had."""
+    return {_PARENT: str(os.getpid())}
 
 
 def die_with_parent() -> None:
     """Ask the kernel for SIGKILL when the parent ends. Everything here can be killed at any time: nothing is lost."""
-    parent = os.getppid()
+    parent = int(os.environ.get(_PARENT) or os.getppid())
     if sys.platform != "linux":
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # It may have ended before the kernel was asked; an orphan's parent is another process then.
+    # It may have ended before the kernel was asked, while we were starting; an orphan has another parent.
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)

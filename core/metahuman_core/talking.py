@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from metahuman_core.errors import MetahumanError
+from metahuman_core.parent_death import named_parent
 
 
 class Talk:
@@ -30,6 +32,7 @@ class Talk:
             text=True,
             encoding="utf-8",
             start_new_session=True,
+            env={**os.environ, **named_parent()},
         )
 
     def __enter__(self) -> Self:

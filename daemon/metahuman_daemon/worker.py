@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from metahuman_core.errors import MetahumanError, StoppedError
+from metahuman_core.parent_death import named_parent
 from metahuman_core.progress import Progress, Report
 
 
@@ -51,7 +52,7 @@ def _environment() -> dict[str, str]:
     the demo's model on two cores, alone and beside one busy process: 0.74 s and 2.5 s by default, 0.96 s and 1.6 s with
     OMP_WAIT_POLICY=PASSIVE, 0.65 s and 1.8 s with a short spin.
     """
-    return {"GOMP_SPINCOUNT": "3000", **os.environ, "TOKENIZERS_PARALLELISM": "false"}
+    return {"GOMP_SPINCOUNT": "3000", **os.environ, **named_parent(), "TOKENIZERS_PARALLELISM": "false"}
 
 
 def _listen(child: subprocess.Popen[str], log: Path, report: Report, stopping: Callable[[], bool]) -> str:

@@ -128,7 +128,7 @@ class Root:
 
     def begin(self, base_model: str) -> Path:
         """Begin a run as `fine-tune` does, without doing anything of it. Gives its folder."""
-        settings, wish = self.settings(), Wish(PROFILE, str(self.folder / base_model))
+        settings, wish = self.settings(), Wish(PROFILE, base_model)
         registry = load_registry(settings.registry_path(PROFILE))
         with Ledger(ProfilePaths(self.folder, PROFILE).ledger) as ledger:
             look(settings, PROFILE, ledger, registry)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from metahuman_core.converter import python_path
 from metahuman_core.errors import MetahumanError, StoppedError
-from metahuman_core.parent_death import die_with_parent
+from metahuman_core.parent_death import die_with_parent, named_parent
 from metahuman_core.progress import StopRequested
 
 _POLL_S = 0.2
@@ -21,7 +21,11 @@ _FULL_BYTES = 1 << 20
 
 def run_program(module: str, *arguments: str, what: str, log: Path, stop: StopRequested) -> None:
     """Run the program `metahuman_core.steps.{module}`; its words go to `log`, and its last ones into the error."""
-    environment = {**os.environ, "PYTHONPATH": f"{python_path()}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")}
+    environment = {
+        **os.environ,
+        **named_parent(),
+        "PYTHONPATH": f"{python_path()}:{os.environ.get('PYTHONPATH', '')}".rstrip(":"),
+    }
     command = [sys.executable, "-m", "metahuman_core.steps.programs", f"metahuman_core.steps.{module}", *arguments]
     with log.open("ab") as output:
         begin = output.tell()
