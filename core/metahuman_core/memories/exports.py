@@ -43,7 +43,7 @@ def read_tree(conversation: JsonObject, origin: Origin) -> Iterator[Outcome]:
 
 
 def is_list(conversation: JsonObject) -> bool:
-    """Claude: `{uuid, name, chat_messages: [{uuid, sender, text, content: [{type, text}], created_at}]}`."""
+    """A plain list: `{uuid, name, chat_messages: [{uuid, sender, text, content: [{type, text}], created_at}]}`."""
     return isinstance(conversation.get("chat_messages"), list)
 
 
