@@ -97,8 +97,7 @@ def _lay_out(root: Path, say: Callable[[str], None]) -> None:
     with making(root / "model") as partial:
         shutil.copytree(demo_model(), partial)
     start = fresh_registry("model", "local")
-    update_registry(root / "etc" / "model-registry.json", lambda registry: registry, None)
-    write_text(root / "etc" / "model-registry.json", start.model_dump_json(indent=2, exclude_unset=True) + "\n")
+    update_registry(root / "etc" / "model-registry.json", lambda registry: registry, start)
     # The config comes last: with it, the folder is a demo that can go on.
     write_text(root / "config.toml", shipped("etc/demo.toml").read_text(encoding="utf-8"))
 

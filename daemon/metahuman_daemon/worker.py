@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ from metahuman_core.parent_death import named_parent
 from metahuman_core.progress import Progress, Report
 
 
-def run_child(
-    arguments: list[str], log: Path, lock_fd: int | None, report: Report, stopping: Callable[[], bool] = lambda: False
-) -> str:
+def run_child(arguments: list[str], log: Path, lock_fd: int | None, report: Report) -> str:
     """Run `metahuman_daemon.child`, its stderr in `log`; gives its result. Raises MetahumanError with what it said.
 
-    Ctrl-C (or `stopping`) is passed on as SIGTERM: the child writes a checkpoint and ends, and StoppedError is raised.
+    Ctrl-C is passed on as SIGTERM: the child writes a checkpoint and ends, and StoppedError is raised.
     """
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as errors:
@@ -38,7 +35,7 @@ def run_child(
             env=_environment(),
         )
         try:
-            return _listen(child, log, report, stopping)
+            return _listen(child, log, report)
         finally:
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
@@ -55,15 +52,12 @@ def _environment() -> dict[str, str]:
     return {"GOMP_SPINCOUNT": "3000", **os.environ, **named_parent(), "TOKENIZERS_PARALLELISM": "false"}
 
 
-def _listen(child: subprocess.Popen[str], log: Path, report: Report, stopping: Callable[[], bool]) -> str:
+def _listen(child: subprocess.Popen[str], log: Path, report: Report) -> str:
     last: dict[str, Any] = {}
     asked = False
     assert child.stdout is not None  # noqa: S101  # opened as a pipe by run_child
     while True:
         try:
-            if stopping() and not asked:
-                asked = True
-                child.terminate()
             line = child.stdout.readline()
         except KeyboardInterrupt:
             if asked:
