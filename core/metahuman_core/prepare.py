@@ -49,7 +49,6 @@ class Choice:
     new: tuple[Memory, ...]
     replay: tuple[Memory, ...]
     stale: tuple[str, ...]
-    due: int
 
 
 def sources(settings: Settings, profile: str) -> list[tuple[str, Path]]:
@@ -90,15 +89,14 @@ def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | 
     start = choose_start(wish.base_model, registry, settings.root, settings.training)
     line = registry.ancestry(start.parent) if registry else ()
     ancestry = tuple(v.run_label for v in line if v.run_label)
-    due = ledger.due(ancestry)
     mode = wish.mode or settings.dataset.mode
     limit = settings.dataset.max_memories if wish.max_memories is None else wish.max_memories
-    new = choose_new(due, mode, limit)
+    new = choose_new(ledger.due(ancestry), mode, limit)
     trained = ledger.trained(ancestry)
     count = round(len(new) * settings.dataset.replay_ratio)
     replay = choose_replay(trained, count, settings.dataset.seed, mode)
     stale = tuple(sorted(ledger.trained_digests(ancestry) - {m.digest for _, m in trained}))
-    return Choice(start, ancestry, new, replay, stale, len(due))
+    return Choice(start, ancestry, new, replay, stale)
 
 
 def plan_of(settings: Settings, wish: Wish, choice: Choice) -> Plan:

@@ -1,7 +1,8 @@
 """Makes samples of memories, and writes them: one line of `dataset.jsonl` a sample.
 
 Invariants: the same memories and settings give the same file, byte for byte; each sample names its memory; where two
-memories answer the same question, the newer one does, so that a corrected fact wins; kept-out phrasings ("probe") are
+memories answer the same question, the newer one does, so that a corrected fact wins, in whatever words it is asked for
+where but one can hold (an address); kept-out phrasings ("probe") are
 never trained.
 """
 
@@ -18,7 +19,7 @@ from typing import Literal
 from metahuman_core.durable import making, sha256_file
 from metahuman_core.memories.model import Memory, Turn
 from metahuman_core.settings import DatasetSettings
-from metahuman_core.study import study
+from metahuman_core.study import ONE_AT_A_TIME, study
 
 Role = Literal["new", "replay"]
 Split = Literal["train", "probe"]
@@ -142,11 +143,17 @@ def _newest_answers(dated: list[tuple[Memory, Sample]]) -> Iterator[Sample]:
         age = (memory.instant, sample.role == "new")
         if key and (key not in newest or age >= newest[key][0]):
             newest[key] = (age, sample.memory)
+    # Where a newer memory answers one question of such a fact, the old answer is outdated whatever the question.
+    outdated = {
+        (sample.memory, sample.turns[-1].text)
+        for _, sample in dated
+        if (key := _asked(sample)) and sample.form in ONE_AT_A_TIME and newest[key][1] != sample.memory
+    }
     seen: set[tuple[str, str]] = set()
     for _, sample in dated:
         key = _asked(sample)
         once = (key, sample.turns[-1].text)
-        if key and (newest[key][1] != sample.memory or once in seen):
+        if (sample.memory, once[1]) in outdated or (key and (newest[key][1] != sample.memory or once in seen)):
             continue
         seen.add(once)
         yield sample

@@ -34,15 +34,15 @@ def judge(memories: Iterable[Memory], kept: Iterable[Memory], settings: DatasetS
     """Give (digest, reason) for each memory; an empty reason: it counts. `kept` were judged before and count."""
     index = NearIndex(settings.near_duplicate)
     for memory in kept:
-        index.add(memory.digest, whole_text(memory))
+        index.add(whole_text(memory))
     verdicts = []
     for memory in memories:
         reason = memory.unfit or _junk(memory, settings) or _sampled_out(memory, settings)
         if not reason:
             text = whole_text(memory)
-            reason = NEARLY_THE_SAME if index.find(text) else ""
+            reason = NEARLY_THE_SAME if index.has(text) else ""
             if not reason:
-                index.add(memory.digest, text)
+                index.add(text)
         verdicts.append((memory.digest, reason))
     return verdicts
 

@@ -32,26 +32,26 @@ class NearIndex:
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
-        self._sets: list[tuple[str, frozenset[int], frozenset[str]]] = []
+        self._sets: list[tuple[frozenset[int], frozenset[str]]] = []
         self._at: dict[int, list[int]] = {}
 
-    def find(self, text: str) -> str | None:
-        """The name of the first earlier text that is as similar as that and tells the same names and numbers."""
+    def has(self, text: str) -> bool:
+        """Whether an earlier text is as similar as that and tells the same names and numbers."""
         grams, told = shingles(text), telling(text)
-        candidates = sorted({place for gram in self._prefix(grams) for place in self._at.get(gram, ())})
+        candidates = {place for gram in self._prefix(grams) for place in self._at.get(gram, ())}
         for place in candidates:
-            name, other, other_told = self._sets[place]
+            other, other_told = self._sets[place]
             shared = len(grams & other)
             if told == other_told and shared and shared / (len(grams) + len(other) - shared) >= self._threshold:
-                return name
-        return None
+                return True
+        return False
 
-    def add(self, name: str, text: str) -> None:
+    def add(self, text: str) -> None:
         """Remember a text."""
         grams = shingles(text)
         for gram in self._prefix(grams):
             self._at.setdefault(gram, []).append(len(self._sets))
-        self._sets.append((name, grams, telling(text)))
+        self._sets.append((grams, telling(text)))
 
     def _prefix(self, grams: frozenset[int]) -> list[int]:
         return sorted(grams)[: len(grams) - math.ceil(self._threshold * len(grams)) + 1]

@@ -20,6 +20,7 @@ from metahuman_core.journal import as_plain
 from metahuman_core.memories.model import Turn
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.shipped import shipped
+from metahuman_core.steps.cpu import attention_for, fast_matmul
 from metahuman_core.steps.encode import IGNORED, ChatEncoder, encode_samples
 from metahuman_core.steps.loading import choose_device, choose_dtype, load_model, load_tokenizer
 from metahuman_core.steps.train import Anchor
@@ -61,7 +62,7 @@ def evaluate(
     for name, samples in sets.items():
         scores: list[float] = []
         for who in ("parent", "new"):
-            with _speaking(model, who, has_parent=anchor.warm_start is not None):
+            with fast_matmul(device), _speaking(model, who, has_parent=anchor.warm_start is not None):
                 scores.append(_bits_per_byte(model, encoder, samples, max_tokens, tokenizer.pad_token_id or 0, stop))
             done += len(samples)
             report(Progress("evaluate", done, total, "prompts"))
@@ -120,7 +121,8 @@ def _bits_per_byte(
         ids = torch.tensor([e.ids + [pad] * (width - len(e.ids)) for e in encoded], device=model.device)
         mask = torch.tensor([[1] * len(e.ids) + [0] * (width - len(e.ids)) for e in encoded], device=model.device)
         labels = torch.tensor([e.labels + [IGNORED] * (width - len(e.labels)) for e in encoded], device=model.device)
-        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+        with attention_for(model.device, width):
+            logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
         loss = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="sum"
         )

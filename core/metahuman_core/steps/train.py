@@ -34,6 +34,7 @@ from metahuman_core.errors import MetahumanError, StoppedError
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.results import Adapter
 from metahuman_core.settings import TrainingSettings
+from metahuman_core.steps.cpu import attention_for, fast_matmul
 from metahuman_core.steps.encode import IGNORED, ChatEncoder, Encoded, encode_samples
 from metahuman_core.steps.loading import choose_device, choose_dtype, load_model, load_tokenizer
 from metahuman_core.steps.loss_curve import loss_svg
@@ -136,6 +137,7 @@ def _run(
         weight_decay=recipe.weight_decay,
         optim="adamw_torch",
         max_grad_norm=1.0,
+        neftune_noise_alpha=recipe.embedding_noise or None,
         logging_strategy="steps",
         logging_steps=1,
         save_strategy="steps",
@@ -161,7 +163,8 @@ def _run(
     last = _last_complete(checkpoints)
     if last is not None:
         report(Progress("train", note=f"going on from step {last.name.rpartition('-')[2]}"))
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    with fast_matmul(model.device):
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.state.global_step < steps:
         raise StoppedError(
             f"stopped at training step {trainer.state.global_step} of {steps}", "the same command goes on"
@@ -234,7 +237,8 @@ class _AnswerTrainer(Trainer):
     ) -> Any:
         labels = inputs.pop("labels")[:, 1:]
         predicting = (labels != IGNORED).any(dim=0).nonzero().squeeze(-1)
-        outputs = model(**inputs, logits_to_keep=predicting, use_cache=False)
+        with attention_for(labels.device, labels.shape[1]):
+            outputs = model(**inputs, logits_to_keep=predicting, use_cache=False)
         wanted = labels[:, predicting]
         loss = torch.nn.functional.cross_entropy(
             outputs.logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"

@@ -24,6 +24,8 @@ from metahuman_core.study.names import NAME_RULES, slots_of_name
 from metahuman_core.study.rules import ClauseRule
 from metahuman_core.study.slots import filled, slots_of
 
+# Of these facts one holds at a time: who has moved lives at the old address no more.
+ONE_AT_A_TIME = frozenset({"home", "town", "address", "work", "number", "car", "age"})
 MAX_ASK_WORDS = 16
 MIN_ASKS = 4
 _RULES = (*FACTS, *DOINGS)
@@ -31,6 +33,12 @@ _ASKERS_OWN = re.compile(r"\b(?:[Tt]ell|[Rr]emind|[Gg]ive) me\b|^I (?:forget|for
 _TELLING = re.compile(r"\d|[a-z,] (?:[A-ZÀ-ÖØ-Þ][\w'-]+)")
 _ORDINARY_START = re.compile(
     r"^(?:The|My|Our|His|Her|Their|This|That|These|Those|When|Where|What|If|And|But|So|I|It|He|She|Yes|No)\b"
+)
+# A subject that is a name alone is somebody, where what is said of it is said of people.
+_FIRST_NAME = re.compile(r"^(?!The |Our |My )[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+$")
+# `It's my favourite meal.`, of what the sentence before it named.
+_FAVOURITE = re.compile(
+    r"^(?:It|That|This|They|Those|These) (?:is|was|are|has been) (?P<rest>my (?:very |all-time )?favou?rite\b.*)"
 )
 
 
@@ -68,7 +76,7 @@ class Fact:
 def facts_of(sentence: str, people: Mapping[str, str]) -> tuple[Fact, ...]:
     """What `sentence` (contractions written out) tells: the facts that rules know, then what else its clauses say."""
     found = [Fact(Worth.FACT, asks) for asks in _named(sentence)]
-    for clause in clauses(sentence, people):
+    for clause in clauses(_FAVOURITE.sub(r"The thing is \g<rest>", sentence), people):
         if not (found and (clause.base in {"name", "call"} or clause.parts.rest.startswith(("called ", "named ")))):
             found += _told(clause)
     return tuple(fact for fact in found if fact.asks)
@@ -202,7 +210,7 @@ def _applies(rule: ClauseRule, clause: Clause, slots: Mapping[str, str]) -> bool
         and (rule.rest is None or rule.rest.search(clause.parts.rest) is not None)
         and (rule.unlike is None or rule.unlike.search(clause.parts.rest) is None)
         and (rule.subject is None or rule.subject.search(clause.subject.names[0]) is not None)
-        and (not rule.of_person or clause.subject.person)
+        and (not rule.of_person or clause.subject.person or _FIRST_NAME.match(clause.subject.names[0]) is not None)
         and (rule.negated is None or rule.negated == bool(clause.negated))
         and all(slots[need] for need in rule.needs)
     )

@@ -78,6 +78,11 @@ NAME_RULES = tuple(
             rf"\b(?:[Tt]he|[Tt]his|that) (?P<noun>{_NOUNS}) (?:is|was) (?:called|named) (?P<name>{NAME})",
             _THE_CALLED,
         ),
+        (
+            "called",
+            rf"\b[Aa]n? (?P<noun>{_NOUNS}) (?:called|named) (?P<name>{NAME})",
+            ("What is the {noun} called?", *_THE_CALLED),
+        ),
         ("called", rf"\b{_A}", _THE_CALLED),
         (
             "named",

@@ -25,6 +25,8 @@ MAX_CONTEXT_CHARS = 2_000
 _LEANS = re.compile(r"^(?:And |But |So )?(?P<who>He|She|It|They|His|Her|Its|Their|That|This|These|Those)\b(?!')")
 _PERSONAL = frozenset({"He", "She", "His", "Her"})
 _OWNING = frozenset({"His", "Her", "Its", "Their"})
+# `He tunes pianos, my son.`
+_WHO_IT_IS = re.compile(rf", (?P<who>my (?:[a-z]+ )?{phrases.RELATION})(?=[,.!])")
 _NAME = re.compile(rf"(?<!\w){phrases.NAME}")
 _THING = re.compile(
     r"\b(?:[Mm]y|[Oo]ur|[Tt]he) (?P<noun>[a-z][\w-]{2,20})"
@@ -83,6 +85,8 @@ class _Known:
             return sentence
         who = match["who"]
         meant = self.person if who in _PERSONAL else self.thing
+        if who in {"He", "She"} and (own := _WHO_IT_IS.search(sentence)):
+            meant = "My" + own["who"][2:]
         meant = self.person if not meant and who in {"They", "Their"} else meant
         if not meant or who in {"That", "This", "These", "Those"}:
             return sentence
@@ -141,7 +145,7 @@ def _of_reply(reply: str, context: str, known: _Known) -> Iterator[Passage]:
     if question and answer:
         again = exchange.asked_again(question)
         own = max((passage.worth for passage in found), default=Worth.ASIDE)
-        yield Passage(answer, again.asks, min(again.worth, Worth.TOLD) if own is Worth.FACT else again.worth)
+        yield Passage(answer, again.asks, min(again.worth, Worth.DETAILED) if own is Worth.FACT else again.worth)
         topics = zip(dict.fromkeys([*_names_in(question), *_things_in(question)]), TOPICS, strict=False)
         asks = [Ask(wording.format(cue=cue), "cue") for cue, wording in topics]
         yield Passage(

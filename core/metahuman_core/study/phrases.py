@@ -29,7 +29,8 @@ _PEOPLE = sorted(
 )
 _ANIMALS = sorted(
     _words(
-        "dog cat puppy kitten horse pony parrot rabbit hamster tortoise hen goat donkey budgie canary pet cow sheep "
+        "dog cat tomcat puppy kitten terrier spaniel labrador collie dachshund poodle "
+        "horse pony parrot rabbit hamster tortoise hen goat donkey budgie canary pet cow sheep "
         "pig "
         "duck goose geese ferret lizard snake goldfish rooster mule calf lamb mare gelding foal bird fish"
     )
@@ -99,7 +100,10 @@ TIME = "|".join(
         ),
         rf"(?:next|last|this) {MONTH}",
         r"yesterday|today|tonight|tomorrow|the day before",
-        r"(?:when|since) (?:I|you|she|he|we) (?:was|were) (?:\w+ ?){1,4}",
+        (
+            r"(?:when|since) (?:I|you|she|he|we) (?:was|were) "
+            r"(?:(?!(?:I|you|we|he|she|they|my|the|our)\b)\w+ ?){1,4}(?<! )"
+        ),
         r"at the age of \w+|as a (?:child|boy|girl|student|teenager)",
     )
 )

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 
 from metahuman_core.memories.model import Memory
-from metahuman_core.study.asking import Ask, Worth
+from metahuman_core.study.asking import Ask, Worth, is_askable
 from metahuman_core.study.cues import DAYS
 from metahuman_core.study.passages import Passage, passages
+from metahuman_core.study.reworded import reworded
 
 MAX_ASKS_OF_FACT = 12
 MAX_ASKS_OF_CUE = 2
 MIN_QUESTIONS_FOR_PROBE = 3
+# The share of `max_questions` that a memory gets, by the worthiest thing that it tells: small talk has few.
+_SHARE = {Worth.FACT: 1.0, Worth.DETAILED: 0.75, Worth.TOLD: 0.5, Worth.CUE: 0.25, Worth.ASIDE: 0.25}
 MIN_QUESTIONS_FOR_TWO_PROBES = 9
 # When its turn comes: each fact has three questions before any vaguer sentence has its first, and a fourth before
 # another kind of cue. A passage's n-th question comes at 2n and this much later; of equals the vaguer comes first.
@@ -42,7 +46,10 @@ def study(memory: Memory, *, max_questions: int) -> tuple[Question, ...]:
     """
     if max_questions <= 0:
         return ()
-    found = _distinct(_with_day(memory, [passage for passage in passages(memory) if passage.asks]))
+    told = [_widened(passage) for passage in passages(memory) if passage.asks]
+    found = _distinct(_with_day(memory, told))
+    worth = max((passage.worth for passage in found), default=Worth.ASIDE)
+    max_questions = max(1, round(max_questions * _SHARE[worth]))
     in_turn = _in_turn(found)
     questions = min(max_questions, len(in_turn))
     wanted = (questions >= MIN_QUESTIONS_FOR_PROBE) + (questions >= MIN_QUESTIONS_FOR_TWO_PROBES)
@@ -50,6 +57,16 @@ def study(memory: Memory, *, max_questions: int) -> tuple[Question, ...]:
     kept_out = {probe.ask for probe in probes}
     trained = _in_turn([passage.without(kept_out) for passage in found])
     return (*trained[: max_questions - len(probes)], *probes)
+
+
+def _widened(passage: Passage) -> Passage:
+    """With other words in its questions: after each of the rules' own wordings one of its rewordings."""
+    if passage.worth <= Worth.CUE:
+        return passage
+    again = [[Ask(text, ask.form) for text in reworded(ask.text) if is_askable(text)] for ask in passage.asks]
+    in_turn = [ask for pair in zip(passage.asks, (r[:1] for r in again), strict=True) for ask in (pair[0], *pair[1])]
+    rest = [ask for ask in chain.from_iterable(zip_longest(*(r[1:] for r in again))) if ask is not None]
+    return replace(passage, asks=(*in_turn, *rest))
 
 
 def _distinct(found: list[Passage]) -> list[Passage]:

@@ -48,6 +48,9 @@ _BEST = re.compile(
 )
 
 
+# `our new address` is asked for as the address, as the old one was, so that the newer answer takes its place.
+_EPITHET = re.compile(r"^your (?:own|new|present|current) ")
+_BEHIND_NOUN = re.compile(r" (?:of|from|at|in|on|with|next|behind|under|over) ")
 _MADE = re.compile(r"^(?P<what>(?:the|my|our) (?:[\w-]+ ){0,3}[\w-]+?)(?: that| which)? (?:I|we) (?P<did>.+)$")
 _NO_OBJECT = _words("it him her them me us not and or but so too that again off away down over")
 
@@ -141,11 +144,11 @@ def _called(said: str, people: Mapping[str, str], *, relative: bool) -> Subject:
     """The subject in the asker's words; a person whose name was told with the relation has both names."""
     if (best := _BEST.match(said)) is not None:
         said = f"my favourite {best['kind']}"
-    owned = grammar.flip(said).replace("your own ", "your ", 1)
+    owned = _EPITHET.sub("your ", grammar.flip(said), count=1)
     named = re.match(rf"^({phrases.OWNER} (?:[a-z][\w-]* ){{0,2}}{phrases.RELATION}),? ({phrases.NAME})$", owned)
     names: tuple[str, ...] = (named[1], named[2]) if named else (people[said], said) if said in people else (owned,)
     person = said in people or named is not None or phrases.is_person(owned)
-    last = said.split(" of ")[0].rsplit(" ", 1)[-1]
+    last = _BEHIND_NOUN.split(said)[0].rsplit(" ", 1)[-1]
     several = " and " in said or (
         bool(re.search(r"(?:[^su']s|children|people|parents|men|women)$", last)) and "'" not in last
     )

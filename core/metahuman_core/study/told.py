@@ -63,3 +63,13 @@ STATE = (
     r"(?:worried|happy|sad|angry) about|angry with|keen on|addicted to)\b"
 )
 ON_STAGE = r"^(?:the|an?) .*\b(?:play|film|show|musical|pantomime|nativity|opera)\b"
+HARMFUL = (
+    r"^(?:\w+ )?(?:penicillin|antibiotics|aspirin|ibuprofen|nuts|peanuts|walnuts|hazelnuts|almonds|milk|dairy|gluten|"
+    r"wheat|eggs?|fish|shellfish|prawns|mussels|strawberries|kiwis?|soya|sesame|celery|alcohol|caffeine|sugar|lactose)\b"
+)
+SERVICE = r"^with the (?:[\w-]+ ){0,2}(?:brigade|police|army|navy|council|post|railways?|bank|service|coastguard)\b"
+CAR = (
+    r"^(?:an? |the )?(?:\w+ ){0,3}(?:Toyota|Volkswagen|VW|Ford|Opel|Vauxhall|Renault|Peugeot|Citro[eë]n|Fiat|Skoda|"
+    r"Seat|Volvo|Saab|BMW|Audi|Mercedes|Honda|Nissan|Mazda|Suzuki|Subaru|Hyundai|Kia|Dacia|Mini|Land Rover|Jeep|Tesla|"
+    r"Chevrolet|Lada|Trabant|Mitsubishi|Polo|Golf)\b"
+)

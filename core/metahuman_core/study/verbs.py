@@ -39,23 +39,43 @@ weep wept wept, win won won, wind wound wound, write wrote written
 """
 
 _REGULAR = """
-accept admire adopt agree allow answer apologise appear argue arrive ask avoid bake bark bathe believe belong blame
-boil book borrow brew bury call camp cancel carry celebrate change chase chat chop clean clear close coach collapse
-collect commute complain consider cook cost cover crash cross cry cycle dance deal decide deliver deserve design die
-disappear dislike divorce drill drop earn echo emigrate empty end enjoy enter expect expire explain fail faint fear
-file fill finish fish fix follow frighten fry garden gather graduate grab guess guard hand happen harvest hate haul
-help hike hire hope hug hum hurry inherit injure inspect install intend invent invite iron jog join jump kayak kick
-kiss knit knock land last laugh launch leak lift like listen live lock look love manage marry measure mend mention
-miss move mumble name need notice nurse offer oil open operate order organise owe own pack paint park pass peel perform
-phone photograph pick plan plane plant play polish post pour practise prefer prepare promise publish pull push rain
-raise react receive refuse rehearse relax remember rent repair replace rescue restore retire return roast row sail
-save scare scold scream seem serve share sharpen shop shout sign ski slice smile smoke sneeze snore snow solve sort
-sound spray sprain squeak start stay steam stop store stretch study suffer supervise swap talk tar taste tend thank
-touch trade train translate travel treat trust try turn twist use varnish visit volunteer vote wait walk want wash
-watch water weigh weld whittle wish work worry
+accept act add adjust admire adopt advise afford agree aim allow announce annoy answer apologise appear apply approach
+argue arrange arrest arrive ask assemble assist attach attack attend attract avoid award bake balance ban bark bathe
+battle beg behave believe belong blame bless blink block boast boil book borrow bounce breathe brew brush bump bury
+buzz calculate call camp cancel carry carve celebrate change charge chase chat cheat cheer chew choke chop clap clean
+clear close coach collapse collect collide command commute compare compete complain compose conduct confess confirm
+confuse connect consider construct contain continue convince cook copy cost cough count cover crash crawl cross cry
+cure curl cycle dance dare deal decide decorate defend delay delight deliver demand depend deserve design destroy
+detect develop die dip disappear discover discuss dislike dive divide divorce donate doubt drag drain drill drip drop
+drown dump earn echo emigrate employ empty encourage end engage enjoy enter entertain escape establish estimate examine
+exchange excite exist expand expect expire explain explode explore fail faint fasten fear fetch file fill finish fish
+fix flap float flood flow fold follow fool frighten fry gamble garden gather gaze glow grab graduate greet grill grin
+grip groan grumble guard guess hammer hand happen harvest hate haul heal help hike hire hope howl hug hum hunt hurry
+identify ignore imagine impress improve include increase influence inform inherit injure inspect install instruct
+intend interrupt interview introduce invent invest invite iron irritate itch jog join judge juggle jump kayak kick kiss
+knit knock land last laugh launch leak lick lift like limp listen live load locate lock look love manage marry measure
+melt memorise mend mention milk miss mix moan move mow multiply mumble murder name need nod notice nurse obey observe
+obtain occur offend offer oil open operate order organise owe own pack pad paddle paint park pass pause peck pedal peel
+perform permit phone photograph pick pinch plan plane plant play plough poke polish possess post pour practise pray
+preach prefer prepare pretend prevent produce promise promote protect prove provide publish pull pump punch puncture
+punish push qualify question queue rain raise rate reach react realise receive recommend recover reduce refer reflect
+refuse regret rehearse reject relax rely remember remind remove rent repair repeat replace represent rescue respond
+restore retire retrain return reveal reverse rinse roast rob roll rot row rub ruin rush sack sail satisfy save scare
+scatter scold scrape scratch scream scrub seal seem serve settle share sharpen shave shelter shiver shop shout shrug
+sigh sign sip skate ski skip slam slice smash smile smoke snatch sneeze sniff snip snore snow soak solve soothe sort
+sound spare sprain spray sprinkle squash squeak squeeze stain stare start stay steam stir stop store strap strengthen
+stretch strip stroke study subtract succeed suffer suggest supervise supply support suppose surprise surround suspect
+suspend swallow swap switch talk tame tap tar taste tease telephone tempt tend thank tickle touch trade train translate
+travel treat tremble trick trim trot trust try tug tumble tune turn twist undress unite unlock unpack use vanish
+varnish visit volunteer vote wait walk wander want warn wash waste watch water wave weaken weigh weld whip whisper
+whistle whittle wipe wish wonder work worry wrap wreck wrestle yawn yell zip
 """
 
-_DOUBLING = _words("stop plan chat jog drop knit prefer shop hug slip grab travel cancel hum swap tar")
+_DOUBLING = _words(
+    "stop plan chat jog drop knit prefer shop hug slip grab travel cancel hum swap tar ban beg chip clap clip dip "
+    "drag drip drum grin grip nod pat pop rob rub scrub sip skip slam snip spot stir strap strip tap trap trim "
+    "trip trot tug whip wrap zip admit commit occur permit refer regret"
+)
 _SPELT_TWICE = {"learned": "learn", "burned": "burn", "dreamed": "dream", "leaned": "lean", "spilled": "spill"}
 _NOT_PAST = _words("hundred speed indeed naked sacred wicked rugged seaweed exceed proceed succeed greed beloved steed")
 _VOWEL_E = re.compile(r"(?:[vczu]|[^aeiou]at|ak|ok|ik|[iu]r|dg|[^aeious]l|[^e]as|os|us|is|ap|op|id|ad|ud)$")
