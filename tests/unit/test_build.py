@@ -130,6 +130,20 @@ def test_an_old_answer_in_replay_gives_way_to_the_new_one(out: Path, note: Note)
         assert answers(samples, "Where do you live?") == ["I live in Ribe."]
 
 
+@pytest.mark.parametrize("new", ["Our new address is 27 Quarry Lane.", "Our home is a small house in Quarry Lane."])
+def test_an_old_address_is_trained_no_more_in_whatever_words(out: Path, note: Note, new: str) -> None:
+    old = note("We live at 14 Tanner Street.", day=1)
+    for samples in (built(out, old, note(new, day=9)), built(out, note(new, day=9), replay=(old,))):
+        assert any("Quarry" in s.turns[-1].text for s in samples)
+        assert not any("Tanner" in s.turns[-1].text for s in samples)
+
+
+def test_a_second_sister_takes_no_place_of_the_first(out: Path, note: Note) -> None:
+    samples = built(out, note("My sister is called Berta.", day=1), note("My sister is called Clara.", day=9))
+    told = {s.turns[-1].text for s in samples}
+    assert told == {"My sister is called Berta.", "My sister is called Clara."}
+
+
 def test_newer_is_meant_by_the_moment_and_not_by_the_clock_on_the_wall(out: Path, note: Note) -> None:
     at = datetime(2025, 3, 1, 23, tzinfo=UTC)
     earlier = at - timedelta(minutes=30)

@@ -73,3 +73,4 @@ CAR = (
     r"Seat|Volvo|Saab|BMW|Audi|Mercedes|Honda|Nissan|Mazda|Suzuki|Subaru|Hyundai|Kia|Dacia|Mini|Land Rover|Jeep|Tesla|"
     r"Chevrolet|Lada|Trabant|Mitsubishi|Polo|Golf)\b"
 )
+LANGUAGE = r"^(?P<skill>[A-Z][a-z]+(?:ish|ese|ian|ic|an|ch|ek|ew|wahili|indi|rdu))\b"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from metahuman_core.memories.model import Memory, Mode, Turn
 from metahuman_core.study import Question, study
 from metahuman_core.study.grammar import FIRST_PERSON
+from metahuman_core.study.reworded import reworded
 from metahuman_core.study.sentences import MAX_WORDS
 
 DAY = datetime(2025, 3, 3, 9, tzinfo=UTC)
@@ -56,6 +57,24 @@ def answers(memory: Memory) -> dict[str, str]:
         ("I can't stand fireworks.", {"What do you dislike?", "How do you feel about fireworks?"}),
         ("My favourite soup is borscht.", {"What is your favourite soup?", "Which soup do you like best?"}),
         ("My wedding anniversary is on 2 July.", {"When is your wedding anniversary?"}),
+        ("The practice belongs to Vinko Zupan.", {"Who owns the practice?", "Who does the practice belong to?"}),
+        ("I paid 140 euros for a new pair of boots.", {"How much did a new pair of boots cost?"}),
+        ("The plumber charged us 230 euros.", {"How much did the plumber charge?", "What did you pay the plumber?"}),
+        ("It's my favourite meal in the world.", {"What is your favourite meal?", "What meal do you love most?"}),
+        ("I can't have penicillin.", {"What are you allergic to?", "What can you not have?"}),
+        ("Idris is with the fire brigade.", {"What does Idris do for a living?"}),
+        ("Jernej teaches chemistry.", {"What subject does Jernej teach?", "What does Jernej give lessons in?"}),
+        ("When I was nine I broke my left wrist.", {"How did you break your left wrist?"}),
+        ("I turned forty-one on the third of March.", {"When is your birthday?"}),
+        ("My birthday is on the ninth of May.", {"In which month were you born?", "When is your birthday?"}),
+        ("We have a Toyota Yaris now.", {"What car do you have?", "What make is your car?"}),
+        ("We've booked Trieste, for a week in October.", {"Where are you going on holiday?"}),
+        ("I have started learning Finnish.", {"What do you learn?", "Do you learn Finnish?"}),
+        ("I've started taking archery lessons.", {"What do you take lessons in?"}),
+        ("Every winter I read Middlemarch.", {"Which book did you read?"}),
+        ("Our new address is 27 Quarry Lane.", {"What is your address?", "Where do you live?"}),
+        ("My nephew has found a job as a welder.", {"What does your nephew do for a living?"}),
+        ("A girl named Philippa helps in the shop.", {"What is the girl called?"}),
         ("The alarm code is 7714.", {"What is the alarm code?"}),
         ("The kayak cost 450 pounds.", {"How much did the kayak cost?", "What is the price of the kayak?"}),
         (
@@ -325,3 +344,27 @@ def test_three_questions_or_more_leave_a_probe_whose_answer_is_trained() -> None
     probes = [question for question in found if question.probe]
     assert 1 <= len(probes) <= 2
     assert {question.answer for question in probes} <= {question.answer for question in found if not question.probe}
+
+
+def test_a_fact_is_asked_for_in_other_everyday_words_too() -> None:
+    asked = asks(text("My husband repairs bicycles. I am afraid of geese. I bought a kayak for 450 pounds."), most=60)
+    assert {"What are you scared of?", "What does your partner repair?", "What does your husband fix?"} <= asked
+
+
+@pytest.mark.parametrize("said", ["", "What?", "How much did you pay?"])
+def test_a_question_without_a_known_word_has_no_other_wording(said: str) -> None:
+    assert reworded(said) == ()
+
+
+def test_one_word_is_replaced_at_a_time_and_always_in_the_same_order() -> None:
+    asked = "Where did you buy your bike?"
+    assert set(reworded(asked)) == {
+        "Where did you purchase your bike?", "Where did you get your bike?", "Where did you buy your bicycle?",
+    }  # fmt: skip
+    assert reworded(asked) == reworded(asked)
+
+
+def test_small_talk_has_fewer_questions_than_a_fact() -> None:
+    fact, talk_of_the_day = text("My sister is called Berta and lives in Delft."), text("Fog over the harbour, again.")
+    assert len(study(fact, max_questions=8)) == 8
+    assert len(study(talk_of_the_day, max_questions=8)) == 2
