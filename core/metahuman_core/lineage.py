@@ -48,8 +48,10 @@ def choose_start(flag: str | None, registry: Registry | None, root: Path, recipe
     parent = registry.by_model_path(model) if registry else None
     if parent is None:
         if is_local(name, root, registry) and not (root / model / "config.json").is_file():
-            raise _missing(model, registry, root)
-        return Start(base_model=model, anchor=model, anchor_revision="", warm_start=None, parent=None)
+            raise _missing(model, registry, root, named=flag is not None)
+        live = registry.live() if registry else None
+        note = f"a fresh start from {model}, and not on version {live.version}" if live else ""
+        return Start(base_model=model, anchor=model, anchor_revision="", warm_start=None, parent=None, note=note)
     adapter = root / parent.adapter_path if parent.adapter_path else None
     warm = adapter is not None and adapter.is_dir() and bool(parent.anchor_model)
     if recipe.reanchor_every == 0 and warm and adapter is not None:
@@ -59,14 +61,17 @@ def choose_start(flag: str | None, registry: Registry | None, root: Path, recipe
     else:
         note = ""
     if not (root / model / "config.json").is_file():
-        raise _missing(model, registry, root)
+        raise _missing(model, registry, root, named=flag is not None)
     return Start(base_model=model, anchor=model, anchor_revision="", warm_start=None, parent=parent, note=note)
 
 
 def is_local(name: str, root: Path, registry: Registry | None) -> bool:
     """Whether a base is a folder: one that exists, a path by its look, or one that the registry knows."""
-    by_look = name.startswith((".", "/", "~", "profiles/")) or name.count("/") > 1
-    return by_look or (root / name).is_dir() or (registry is not None and registry.by_model_path(name) is not None)
+    if name.startswith((".", "/", "~", "profiles/")) or name.count("/") > 1 or (root / name).is_dir():
+        return True
+    known = registry is not None and registry.by_model_path(name) is not None
+    # A local base that has gone is a base that has gone, and no name for the Hub.
+    return known or (registry is not None and registry.current_base_model == name and registry.model_type == "local")
 
 
 def _same_shape(adapter: Path, recipe: TrainingSettings) -> bool:
@@ -74,7 +79,7 @@ def _same_shape(adapter: Path, recipe: TrainingSettings) -> bool:
     return config.rank == recipe.rank and config.alpha == recipe.alpha
 
 
-def _missing(model: str, registry: Registry | None, root: Path) -> MetahumanError:
+def _missing(model: str, registry: Registry | None, root: Path, *, named: bool) -> MetahumanError:
     original = registry.original_base_model if registry else FALLBACK_BASE
     usable = (
         [v for v in registry.training_history if (root / v.output_model_path / "config.json").is_file()]
@@ -82,7 +87,5 @@ def _missing(model: str, registry: Registry | None, root: Path) -> MetahumanErro
         else []
     )
     other = f", or --base-model {usable[-1].output_model_path}" if usable else ""
-    return MetahumanError(
-        f"the base {model} is not there (no config.json in {root / model})",
-        f"`metahuman reset` goes back to {original}{other}",
-    )
+    way_out = "leave --base-model out" if named and registry else f"`metahuman reset` goes back to {original}"
+    return MetahumanError(f"the base {model} is not there (no config.json in {root / model})", f"{way_out}{other}")

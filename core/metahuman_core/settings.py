@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from metahuman_core.errors import ConfigError
 
@@ -45,22 +45,23 @@ class LimitSettings(_Section):
     json_depth: int = Field(64, ge=8, le=200)
 
 
+_WEIGHTS = {
+    "reflection": 0.02,
+    "reflection_summary": 0.01,
+    "inner_dialogue": 0.01,
+    "curiosity_question": 0.01,
+    "dream": 0.0,
+    "daydream": 0.0,
+    "decision": 0.0,
+    "summary": 0.0,
+}
+
+
 class DatasetSettings(_Section):
     """From memories to samples."""
 
     mode: ModeFilter = "all"
-    weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
-        default_factory=lambda: {
-            "reflection": 0.02,
-            "reflection_summary": 0.01,
-            "inner_dialogue": 0.01,
-            "curiosity_question": 0.01,
-            "dream": 0.0,
-            "daydream": 0.0,
-            "decision": 0.0,
-            "summary": 0.0,
-        }
-    )
+    weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=lambda: dict(_WEIGHTS))
     min_chars: int = Field(8, ge=1)
     near_duplicate: float = Field(0.8, gt=0, le=1)
     questions_per_memory: int = Field(8, ge=0, le=50)
@@ -68,6 +69,11 @@ class DatasetSettings(_Section):
     replay_samples: int = Field(2, ge=1, le=50)
     max_memories: int = Field(0, ge=0)
     seed: int = Field(20, ge=0)
+
+    @field_validator("weights")
+    @classmethod
+    def _with_defaults(cls, named: dict[str, float]) -> dict[str, float]:
+        return {**_WEIGHTS, **named}
 
 
 class TrainingSettings(_Section):
@@ -142,11 +148,12 @@ def find_config(explicit: Path | None) -> Path | None:
     """The config to read: --config, METAHUMAN_CONFIG, ./config.toml, /etc/metahuman/config.toml, or none at all."""
     named = explicit or (Path(os.environ["METAHUMAN_CONFIG"]) if os.environ.get("METAHUMAN_CONFIG") else None)
     if named is not None:
-        if not named.is_file():
-            raise ConfigError(f"no config file {named}", "name one that exists, or leave --config out for the defaults")
+        if not os.path.lexists(named):
+            said = "--config" if explicit else "METAHUMAN_CONFIG"
+            raise ConfigError(f"no config file {named}", f"name one that exists, or leave {said} out for the defaults")
         return named
     places = (Path("config.toml"), Path("/etc/metahuman/config.toml"))
-    return next((place for place in places if os.access(place, os.R_OK)), None)
+    return next((place for place in places if os.path.lexists(place)), None)
 
 
 def load_settings(explicit: Path | None = None) -> Settings:
@@ -155,8 +162,12 @@ def load_settings(explicit: Path | None = None) -> Settings:
     data: dict[str, Any] = {}
     if path is not None:
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be read: {error.strerror}", "check what it is, its owner and mode"
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: {error}", "see config.example.toml") from error
     if root := os.environ.get("METAHUMAN_ROOT"):
         data["root"] = Path(root).absolute()

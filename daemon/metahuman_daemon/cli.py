@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import os
 import signal
 import sqlite3
@@ -44,6 +45,10 @@ def _common(
 def main() -> None:
     """Run the command line; the one place on this side where errors are caught."""
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no arrows gets question marks, and not an error.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     # To be told to end is to be asked to stop, like Ctrl-C: the child makes a checkpoint.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metahuman_core.errors import MetahumanError
+from metahuman_core.errors import ConfigError, MetahumanError
 from metahuman_core.layout import relative_to_root
 from metahuman_core.prepare import Wish
 from metahuman_core.registry import Version, load_registry, reset_to_original
@@ -71,10 +71,14 @@ def publish(
 ) -> None:
     """Create a version in Ollama, check it there, and point NAME:latest at it."""
     settings, profile = settings_for(config, username)
+    if not settings.ollama.enabled:
+        raise ConfigError("Ollama is off in the config", "set enabled = true in [ollama]")
     registry = load_registry(settings.registry_path(profile))
     chosen = (registry.find(version) if version else registry.live()) if registry else None
     if chosen is None:
-        raise MetahumanError(f"there is no version {version or 'that is live'}", "see `metahuman history`")
+        raise MetahumanError(
+            f"there is no version {version or 'yet that is live'}", "see `metahuman history`"
+        )
     if not chosen.training_success:
         raise MetahumanError(f"version {chosen.version} was rejected: {'; '.join(chosen.reasons)}")
     with ProgressView() as view:
@@ -85,7 +89,9 @@ def reset(username: UserOption = None, config: ConfigOption = None) -> None:
     """Let the next run start from the original base again. No version is deleted."""
     settings, profile = settings_for(config, username)
     registry = reset_to_original(settings.registry_path(profile), settings.root)
-    say(f"the next run starts from {registry.original_base_model}")
+    say(f"the next run starts from {registry.original_base_model}, and trains all memories again")
+    if live := registry.live():
+        say(f"version {live.version} stays live until then; --base-model {live.output_model_path} goes on from it")
 
 
 def demo(
@@ -109,11 +115,15 @@ def _say_made(version: Version) -> None:
 def _show_ahead(looked: cycle.Looked) -> None:
     choice, counts = looked.choice, looked.counts
     typer.echo(
-        f"memories: {counts.known} known, {counts.due} due, {counts.settled} settled, {counts.superseded} superseded"
+        f"memories: {counts.known} known, {counts.trained} trained, {counts.due} due, {counts.settled} settled, "
+        f"{counts.superseded} superseded; {looked.scan.skipped} set aside"
     )
     if looked.unfinished:
         typer.echo(f"run {looked.unfinished} is unfinished; it would go on first")
-    typer.echo(f"would train {len(choice.new)} new and {len(choice.replay)} old memories")
+    if choice.new:
+        typer.echo(f"would train {len(choice.new)} new and {len(choice.replay)} old memories")
+    else:
+        typer.echo("nothing new to train" + (" of this mode" if counts.due else ""))
     typer.echo(
         f"base: {choice.start.base_model}" + (f", on anchor {choice.start.anchor}" if choice.start.warm_start else "")
     )

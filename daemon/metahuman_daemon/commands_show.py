@@ -10,8 +10,6 @@ from dataclasses import asdict
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
@@ -26,6 +24,15 @@ from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, known
 
 _GIB = 1 << 30
 _SHOWN_SKIPPED = 20
+_PIPED_WIDTH = 160
+_COLUMNS = (
+    "version", "when", "from", "samples", "mode", "outcome", "new", "old", "general", "size", "on disk", "Ollama",
+)  # fmt: skip
+_NUMBERS = frozenset({"version", "samples", "new", "old", "general", "size"})
+_MEASURES_EXPLAINED = (
+    "new, old, general: bits per byte before→after, on kept-out questions about new and older memories and on general\n"
+    "ones; less is better"
+)
 
 
 def status(username: UserOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
@@ -129,7 +136,7 @@ def _print_state(state: dict[str, Any]) -> None:
         typer.echo(f"    settled   {count} {reason}")
     skipped = [Skipped(**s) for s in state["skipped"]]
     for item in skipped[:_SHOWN_SKIPPED]:
-        typer.echo(f"    set aside {item.source}{' ' + item.unit if item.unit else ''}: {item.reason}")
+        typer.echo(f"    set aside {_plain(item.source)}{' ' + _plain(item.unit) if item.unit else ''}: {item.reason}")
     if len(skipped) > _SHOWN_SKIPPED:
         for reason, count in Counter(s.reason for s in skipped[_SHOWN_SKIPPED:]).most_common():
             typer.echo(f"    set aside {count} more: {reason}")
@@ -140,32 +147,37 @@ def _print_state(state: dict[str, Any]) -> None:
     typer.echo(f"  disk        {state['disk_free_bytes'] / _GIB:.1f} GiB free")
 
 
+def _plain(name: str) -> str:
+    """A file's name as it may be shown: control characters in it must not reach the terminal."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
+
+
 def _print_history(registry: Registry, settings: Settings) -> None:
-    table = Table(box=None, pad_edge=False)
-    for column, right in (
-        ("version", True),
-        ("when", False),
-        ("from", False),
-        ("samples", True),
-        ("mode", False),
-        ("outcome", False),
-        ("new b/B", True),
-        ("old b/B", True),
-        ("general b/B", True),
-        ("size", True),
-        ("on disk", False),
-        ("Ollama", False),
-    ):
-        table.add_column(column, justify="right" if right else "left", no_wrap=True)
-    for version in registry.training_history:
-        table.add_row(*_row(version, settings))
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_WIDTH
+    if registry.training_history:
+        typer.echo(f"{history_text(registry, settings, width)}\n{_MEASURES_EXPLAINED}")
     for run in registry.failed_runs:
         typer.echo(f"failed {run.run_label} at {run.step}: {run.reason}")
     for version in registry.training_history:
         if version.reasons:
             typer.echo(f"version {version.version}: {'; '.join(version.reasons)}")
+
+
+def history_text(registry: Registry, settings: Settings, width: int) -> str:
+    """All versions as a table, or as a few lines each where the terminal's `width` (in columns) is too small for it."""
+    rows = [_row(version, settings) for version in registry.training_history]
+    widths = [max(map(len, cells)) for cells in zip(_COLUMNS, *rows, strict=True)]
+    if sum(widths) + 2 * len(widths) <= width:
+        justified = (
+            "  ".join(
+                cell.rjust(wide) if column in _NUMBERS else cell.ljust(wide)
+                for column, cell, wide in zip(_COLUMNS, row, widths, strict=True)
+            )
+            for row in (_COLUMNS, *rows)
+        )
+        return "\n".join(line.rstrip() for line in justified)
+    told = ([f"{column} {cell}" for column, cell in zip(_COLUMNS, row, strict=True) if cell] for row in rows)
+    return "\n".join("\n  ".join(", ".join(cells[n : n + 2]) for n in range(0, len(cells), 2)) for cells in told)
 
 
 def _row(version: Version, settings: Settings) -> tuple[str, ...]:

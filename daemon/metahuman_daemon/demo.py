@@ -58,6 +58,7 @@ class Question:
 def run_demo(root: Path, say: Callable[[str], None]) -> None:
     """Do it, or go on where an earlier one stopped. Raises MetahumanError for a folder that is something else."""
     began_s = time.monotonic()
+    _refuse_foreign(root)
     set_up(demo=True, say=say)
     require_converter()
     _lay_out(root, say)
@@ -78,13 +79,21 @@ def run_demo(root: Path, say: Callable[[str], None]) -> None:
         say(f"  metahuman {command} --config {root / 'config.toml'}")
 
 
+def _refuse_foreign(root: Path) -> None:
+    """Raise MetahumanError for a folder with anything in it but a demo."""
+    if not root.exists():
+        return
+    config = root / "config.toml"
+    is_demo = config.is_file() and PROFILE in load_settings(config).profiles
+    if not root.is_dir() or (not is_demo and any(root.iterdir())):
+        raise MetahumanError(f"{root} is no empty folder, and no demo", "name another: metahuman demo --root DIR")
+
+
 def _lay_out(root: Path, say: Callable[[str], None]) -> None:
     """Copy the example: the older two thirds of the memories where they belong, the rest beside them for later."""
     if (root / "config.toml").is_file():
         say(f"{root} is there already: going on")
         return
-    if root.exists() and any(root.iterdir()):
-        raise MetahumanError(f"{root} is not empty", "name another folder: metahuman demo --root DIR")
     say(f"the example profile, an invented person, is copied to {root}")
     home = ProfilePaths(root, PROFILE).home
     example = shipped(_EXAMPLE)

@@ -7,16 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from metahuman_core.converter import require_converter
 from metahuman_core.errors import MetahumanError
+from metahuman_core.lineage import choose_start
 from metahuman_core.ollama.client import OllamaClient
-from metahuman_core.registry import FALLBACK_BASE, load_registry
-from metahuman_core.settings import Settings, refuse_shared_registry
+from metahuman_core.prepare import sources
+from metahuman_core.registry import FALLBACK_BASE, Registry, load_registry
+from metahuman_core.settings import Settings, check_profile_name, refuse_shared_registry
 from metahuman_daemon.options import known_profiles
 
 _GIB = 1 << 30
@@ -35,7 +37,15 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """All findings, the good ones too."""
     looks = (_python, _converter, _torch, _root, _profiles, _ollama)
-    return [finding for look in looks for finding in look(settings)]
+    return [finding for look in looks for finding in _looked(look, settings)]
+
+
+def _looked(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
+    """What a look finds; one that may not look is a finding too, and the others go on."""
+    try:
+        yield from look(settings)
+    except OSError as error:
+        yield Finding("error", f"{error.strerror}: {error.filename}", "check its owner and mode")
 
 
 def _python(_: Settings) -> Iterator[Finding]:
@@ -98,6 +108,7 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
     except MetahumanError as error:
         yield Finding("error", error.message, error.hint)
     for name in names:
+        yield from _memories(settings, name)
         path = settings.registry_path(name)
         try:
             registry = load_registry(path)
@@ -108,6 +119,7 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
             yield Finding("ok", f"profile {name}: no registry yet; the first run starts from {FALLBACK_BASE}")
             continue
         yield Finding("ok", f"profile {name}: {len(registry.training_history)} versions in {path}")
+        yield from _next_base(settings, name, registry)
         for version in registry.training_history:
             if not (settings.root / version.output_model_path / "config.json").is_file() and not version.adapter_path:
                 yield Finding(
@@ -115,6 +127,26 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
                     f"profile {name}: version {version.version} is a phantom: no {version.output_model_path}",
                     "it is never trained on; `metahuman reset` goes back to the original base",
                 )
+            elif (gguf := settings.root / version.gguf_path) and version.gguf_path and version.gguf_bytes:
+                size = gguf.stat().st_size if gguf.is_file() else 0
+                if size != version.gguf_bytes:
+                    what = "is cut off or not ours" if size else "is absent"
+                    yield Finding("warning", f"profile {name}: version {version.version}'s GGUF {what}: {gguf}")
+
+
+def _memories(settings: Settings, name: str) -> Iterator[Finding]:
+    try:
+        check_profile_name(name)
+        sources(settings, name)
+    except MetahumanError as error:
+        yield Finding("error", error.message, error.hint)
+
+
+def _next_base(settings: Settings, name: str, registry: Registry) -> Iterator[Finding]:
+    try:
+        choose_start(None, registry, settings.root, settings.training)
+    except MetahumanError as error:
+        yield Finding("error", f"profile {name}: {error.message}", error.hint)
 
 
 def _ollama(settings: Settings) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from metahuman_core.settings import (
     load_settings,
     refuse_shared_registry,
 )
+from metahuman_core.shipped import shipped
 
 ConfigOption = Annotated[
     Path | None,
@@ -34,7 +35,11 @@ def known_profiles(settings: Settings) -> list[str]:
     if settings.profiles:
         return sorted(settings.profiles)
     folder = settings.root / "profiles"
-    return sorted(p.name for p in folder.iterdir() if (p / "memory").is_dir()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    # A clone brings the example along: it is nobody's profile, unless it is named.
+    example = shipped("profiles/example")
+    return sorted(p.name for p in folder.iterdir() if (p / "memory").is_dir() and not p.samefile(example))
 
 
 def profile_of(settings: Settings, username: str | None) -> str:

@@ -35,8 +35,20 @@ def demo_model() -> Path:
 
 def set_up(*, demo: bool, say: Callable[[str], None]) -> None:
     """Fetch what is missing. The second time nothing is done."""
-    say(f"llama.cpp's converter (of llama-cpp-python {VERSION}): fetching")
-    new = install_converter()
+    # Programs and a public model, beside the environment's own: for everybody who may use that.
+    before = os.umask(0o022)
+    try:
+        data_folder().mkdir(parents=True, exist_ok=True)
+        _fetch_missing(demo=demo, say=say)
+    finally:
+        os.umask(before)
+
+
+def _fetch_missing(*, demo: bool, say: Callable[[str], None]) -> None:
+    new = not (converter_folder() / "conversion" / "__init__.py").is_file()
+    if new:
+        say(f"llama.cpp's converter (of llama-cpp-python {VERSION}): fetching")
+        install_converter()
     say(f"llama.cpp's converter: {'installed' if new else 'there'} in {converter_folder()}")
     if demo:
         new = install_demo_model(say)

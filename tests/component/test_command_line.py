@@ -16,11 +16,27 @@ from typing import Any, NoReturn
 
 import pytest
 
+from metahuman_core.registry import load_registry
+from metahuman_core.settings import Settings
 from metahuman_daemon.cli import main
+from metahuman_daemon.commands_show import history_text
 
 DONE, FAILED, USAGE, BUSY, CONFIG = 0, 1, 2, 75, 78
 LABEL = "2025-12-03-174854-6a800c"
+REPOSITORY = Path(__file__).parents[2]
 PHANTOM = f"profiles/greggles/out/fine-tuned-models/2025-12-03/{LABEL}/model"
+
+
+MEASURED = {
+    "version": 1,
+    "run_label": LABEL,
+    "timestamp": "2025-12-03T18:12:46.777Z",
+    "base_model_used": "Qwen/Qwen3-14B",
+    "output_model_path": PHANTOM,
+    "samples_trained": 320,
+    "training_success": True,
+    "metrics": {"new_bits_per_byte_before": 1.5, "new_bits_per_byte_after": 0.5},
+}
 
 
 @dataclass(frozen=True)
@@ -114,7 +130,9 @@ def become_command(
         os.chdir(folder)
         for fd, place in enumerate((os.open(os.devnull, os.O_RDONLY), out, err)):
             os.dup2(place, fd)
-        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(fd, mode) for fd, mode in enumerate("rww"))
+        sys.stdin, sys.stdout, sys.stderr = (
+            os.fdopen(fd, mode, encoding=environment.get("PYTHONIOENCODING")) for fd, mode in enumerate("rww")
+        )
         sys.argv = ["metahuman", *arguments]
         main()
         code = DONE
@@ -511,3 +529,72 @@ def test_a_reader_that_has_gone_is_nothing_to_complain_about(root: Root) -> None
     done = subprocess.run(program, cwd=root.folder, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert done.stderr == ""
+
+
+def test_the_example_of_a_clone_is_nobodys_profile(root: Root) -> None:
+    root.profile()
+    root.remember("The tide was low and the boat lay dry.")
+    (root.folder / "profiles" / "example").symlink_to(REPOSITORY / "profiles" / "example")
+    assert root.metahuman("status", "--json").json["profiles"][0]["profile"] == "anna"
+    named = root.metahuman("status", "--username", "anna")
+    assert (named.code, named.err) == (DONE, "")
+
+
+def test_a_demo_is_not_made_in_a_folder_that_is_somebodys(root: Root) -> None:
+    root.profile()
+    root.config("[profiles.anna]\n")
+    before = tree(root.folder)
+    for folder in (root.folder, root.config("")):
+        said = root.metahuman("demo", "--root", str(folder))
+        assert said.code == FAILED
+        assert "no demo" in said.err
+    assert tree(root.folder) == before
+
+
+def test_a_terminal_that_knows_no_arrows_gets_question_marks(root: Root) -> None:
+    root.profile()
+    root.registry(training_history=[MEASURED])
+    said = root.metahuman("history", PYTHONIOENCODING="latin1")
+    assert said.code == DONE
+    assert "1.50?0.50" in said.out
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_a_narrow_terminal_loses_nothing(root: Root, width: int) -> None:
+    root.profile()
+    path = root.registry(training_history=[MEASURED])
+    registry = load_registry(path)
+    assert registry is not None
+    shown = history_text(registry, Settings(root=root.folder), width)
+    for word in ("1.50→0.50", "version", "Qwen/Qwen3-14B", "320", "2025-12-03 18:12", "model/ is absent"):
+        assert word in shown
+    assert (len(shown.splitlines()) == 2) is (width == 160)
+
+
+def test_a_name_cannot_write_to_the_terminal(root: Root) -> None:
+    (root.profile() / "a\x1b[31m\nfalse.md").write_bytes(b"\xff\xfe\xfa")
+    said = root.metahuman("status")
+    assert "\x1b" not in said.out
+    assert r"a\x1b[31m\nfalse.md" in said.out
+
+
+def test_doctor_sees_a_cut_gguf_and_missing_memories(root: Root) -> None:
+    memory = root.profile()
+    root.registry(training_history=[{**MEASURED, "adapter_path": "a", "gguf_path": "v.gguf", "gguf_bytes": 9}])
+    (root.folder / "v.gguf").write_bytes(b"GGUF")
+    assert "cut off" in root.metahuman("doctor").out
+    (root.folder / "v.gguf").unlink()
+    assert "GGUF is absent" in root.metahuman("doctor").out
+    root.config("[profiles.anna]\nmemories = ['/nowhere']\n")
+    assert "/nowhere" in root.metahuman("doctor").out
+    root.config("[profiles.anna]\n")
+    memory.rmdir()
+    assert "has no memories" in root.metahuman("doctor").out
+
+
+def test_ollama_that_is_off_is_not_asked_to_publish(root: Root) -> None:
+    root.profile()
+    root.config("[ollama]\nenabled = false\n")
+    said = root.metahuman("publish")
+    assert said.code == CONFIG
+    assert "off in the config" in said.err

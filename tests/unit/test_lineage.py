@@ -135,3 +135,21 @@ def test_an_adapter_that_is_none_is_a_clear_error(tmp_path: Path, entry: Entry) 
     (tmp_path / first.adapter_path / "adapter_config.json").write_text("{", encoding="utf-8")
     with pytest.raises(MetahumanError, match="holds no LoRA adapter"):
         choose_start(None, registry_of(first), tmp_path, RECIPE)
+
+
+def test_a_local_base_that_has_gone_is_no_hub_name(tmp_path: Path) -> None:
+    registry = Registry(original_base_model="model", current_base_model="model", model_type="local")
+    with pytest.raises(MetahumanError, match="the base model is not there"):
+        choose_start(None, registry, tmp_path, RECIPE)
+
+
+def test_a_base_that_was_mistyped_needs_no_reset(tmp_path: Path, entry: Entry) -> None:
+    with pytest.raises(MetahumanError) as refused:
+        choose_start("./nope", registry_of(entry(1)), tmp_path, RECIPE)
+    assert "leave --base-model out" in refused.value.hint
+    assert "reset" not in refused.value.hint
+
+
+def test_a_fresh_start_beside_a_live_version_is_said(tmp_path: Path, entry: Entry) -> None:
+    registry = registry_of(entry(1, outcome="live"))
+    assert "fresh start" in choose_start("Other/Base", registry, tmp_path, RECIPE).note

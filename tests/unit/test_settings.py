@@ -54,7 +54,7 @@ def test_an_empty_variable_names_no_config(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_config_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "missing.toml" in fault(tmp_path / "missing.toml")
     monkeypatch.setenv("METAHUMAN_CONFIG", str(tmp_path))
-    with pytest.raises(ConfigError, match="no config file"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         load_settings()
 
 
@@ -148,3 +148,19 @@ def test_a_name_that_could_not_stand_in_a_path_is_refused(tmp_path: Path, name: 
 @pytest.mark.parametrize("name", ["anna", "_a", "a-b_c9", "a" * 32])
 def test_a_good_name_is_taken(name: str) -> None:
     assert check_profile_name(name) == name
+
+
+def test_a_weight_that_is_left_out_keeps_its_default(tmp_path: Path) -> None:
+    weights = load_settings(config(tmp_path, "[dataset]\nweights.dream = 1.0\nweights.recipe = 0.5\n")).dataset.weights
+    assert (weights["dream"], weights["recipe"], weights["reflection"]) == (1.0, 0.5, 0.02)
+
+
+def test_a_config_that_cannot_be_opened_is_no_missing_config(tmp_path: Path) -> None:
+    Path("config.toml").symlink_to(tmp_path / "gone.toml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(None)
+    assert "cannot be read" in fault(tmp_path)
+
+
+def test_a_byte_order_mark_is_nothing_to_complain_about(tmp_path: Path) -> None:
+    assert load_settings(config(tmp_path, "\ufeff[training]\nrank = 8\n")).training.rank == 8
