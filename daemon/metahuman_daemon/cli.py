@@ -65,7 +65,8 @@ def main() -> None:
         sys.exit(0)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        sys.stderr.write(f"metahuman: {error.strerror or error}{where}\n")
+        hint = "\n  check its owner and mode" if isinstance(error, PermissionError) else ""
+        sys.stderr.write(f"metahuman: {error.strerror or error}{where}{hint}\n")
         sys.exit(1)
 
 

@@ -76,9 +76,7 @@ def publish(
     registry = load_registry(settings.registry_path(profile))
     chosen = (registry.find(version) if version else registry.live()) if registry else None
     if chosen is None:
-        raise MetahumanError(
-            f"there is no version {version or 'yet that is live'}", "see `metahuman history`"
-        )
+        raise MetahumanError(f"there is no version {version or 'yet that is live'}", "see `metahuman history`")
     if not chosen.training_success:
         raise MetahumanError(f"version {chosen.version} was rejected: {'; '.join(chosen.reasons)}")
     with ProgressView() as view:

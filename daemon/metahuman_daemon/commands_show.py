@@ -181,7 +181,11 @@ def history_text(registry: Registry, settings: Settings, width: int) -> str:
 
 
 def _row(version: Version, settings: Settings) -> tuple[str, ...]:
-    there = (settings.root / version.output_model_path / "config.json").is_file()
+    absent = [
+        what
+        for what, path in (("model/", f"{version.output_model_path}/config.json"), ("GGUF", version.gguf_path))
+        if not (settings.root / path).is_file()
+    ]
     size = (version.adapter_bytes + version.model_bytes + version.gguf_bytes) / _GIB
     origin = f"version {version.parent_version}" if version.parent_version else version.base_model_used
     return (
@@ -193,7 +197,7 @@ def _row(version: Version, settings: Settings) -> tuple[str, ...]:
         version.outcome or ("trained" if version.training_success else "rejected"),
         *(_change(version, name) for name in ("new", "old", "general")),
         f"{size:.2f} GiB" if size else "",
-        (version.storage or "full") if there else "model/ is absent",
+        f"absent: {', '.join(absent)}" if absent else version.storage or "full",
         version.publication,
     )
 

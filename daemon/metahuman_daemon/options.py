@@ -19,7 +19,12 @@ from metahuman_core.shipped import shipped
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="The config (else METAHUMAN_CONFIG, ./config.toml, /etc/metahuman/config.toml)."),
+    # Whether it can be read is for load_settings to say: a config error, and not one of usage.
+    typer.Option(
+        "--config",
+        readable=False,
+        help="The config (else METAHUMAN_CONFIG, ./config.toml, /etc/metahuman/config.toml).",
+    ),
 ]
 UserOption = Annotated[str | None, typer.Option("--username", "-u", help="The profile, where there are several.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable, on stdout.")]

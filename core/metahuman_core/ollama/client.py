@@ -204,7 +204,10 @@ class OllamaClient:
             raise self._refusal(error.status_code, error.error) from error
         except (ConnectionError, httpx.TransportError) as error:
             why = f"{error}".split(". ")[0] or type(error).__name__
-            raise OllamaDown(f"no Ollama server answers at {self.url}: {why}", "is it running?") from error
+            raise OllamaDown(
+                f"no Ollama server answers at {self.url}: {why}",
+                "start it (ollama serve), or say in OLLAMA_HOST where it is; nothing is lost",
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError, httpx.HTTPError) as error:
             raise OllamaConfused(f"what answers at {self.url} is not Ollama: {error}".split("\n")[0]) from error
 
