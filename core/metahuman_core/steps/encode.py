@@ -11,18 +11,17 @@ no added tokens. (`split_special_tokens=True` splits the template's own tokens a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from metahuman_core.dataset.build import Sample
 from metahuman_core.errors import MetahumanError
 from metahuman_core.memories.model import Turn
+from metahuman_core.steps.plain_tokenizer import plain_tokenizers
 
 IGNORED = -100
 # Some templates print today's date, and what changes overnight cannot be made again. The value is Llama 3.1's own.
@@ -67,7 +66,7 @@ class ChatEncoder:
             for t in longest_first
         )
         self._control = re.compile("(" + "|".join(patterns) + ")") if longest_first else None
-        self._first, self._later = _plain_tokenizers(backend)
+        self._first, self._later = plain_tokenizers(backend)
         self._system_role = self._takes_system()
 
     def encode(self, turns: Sequence[Turn], max_tokens: int) -> Encoded | None:
@@ -218,25 +217,6 @@ def _folded(turns: Sequence[Turn]) -> list[Turn]:
 def serving_template(template: str) -> str:
     """The chat template for runtimes that cannot be told not to think: what was trained is what is served."""
     return _NON_THINKING + template if "enable_thinking" in template else template
-
-
-def _plain_tokenizers(backend: Tokenizer) -> tuple[Tokenizer, Tokenizer]:
-    """Two copies that know no added tokens: for a text's beginning, and for what follows a control token."""
-    raw: dict[str, Any] = json.loads(backend.to_str())
-    raw.update(added_tokens=[], post_processor=None, truncation=None, padding=None)
-    first = Tokenizer.from_str(json.dumps(raw))
-    for part in _parts(raw.get("pre_tokenizer")):
-        # "first" means the text's first word, and a copy that is asked piece by piece cannot know which that is.
-        if part.get("type") == "Metaspace" and part.get("prepend_scheme") == "first":
-            part["prepend_scheme"] = "never"
-    return first, Tokenizer.from_str(json.dumps(raw))
-
-
-def _parts(pre_tokenizer: dict[str, Any] | None) -> list[dict[str, Any]]:
-    if pre_tokenizer is None:
-        return []
-    inner = pre_tokenizer.get("pretokenizers")
-    return list(inner) if inner else [pre_tokenizer]
 
 
 def _shorter(text: str) -> str:
