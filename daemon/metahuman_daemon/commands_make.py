@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metahuman_core.errors import ConfigError, MetahumanError
+from metahuman_core.errors import MetahumanError
 from metahuman_core.layout import relative_to_root
 from metahuman_core.prepare import Wish
 from metahuman_core.registry import Version, load_registry, reset_to_original
@@ -71,8 +71,6 @@ def publish(
 ) -> None:
     """Create a version in Ollama, check it there, and point NAME:latest at it."""
     settings, profile = settings_for(config, username)
-    if not settings.ollama.enabled:
-        raise ConfigError("Ollama is off in the config", "set enabled = true in [ollama]")
     registry = load_registry(settings.registry_path(profile))
     chosen = (registry.find(version) if version else registry.live()) if registry else None
     if chosen is None:

@@ -118,6 +118,7 @@ def _state(settings: Settings, profile: str) -> dict[str, Any]:
         "publications_due": [v.version for v in registry.training_history if v.publication == "due"]
         if registry
         else [],
+        "publishes": settings.ollama.enabled,
         "disk_free_bytes": shutil.disk_usage(settings.root).free,
     }
 
@@ -142,7 +143,7 @@ def _print_state(state: dict[str, Any]) -> None:
             typer.echo(f"    set aside {count} more: {reason}")
     if state["unfinished_run"]:
         typer.echo(f"  unfinished  {state['unfinished_run']}: `metahuman fine-tune` goes on with it")
-    if state["publications_due"]:
+    if state["publications_due"] and state["publishes"]:
         typer.echo(f"  waits for Ollama: version {', '.join(map(str, state['publications_due']))}")
     typer.echo(f"  disk        {state['disk_free_bytes'] / _GIB:.1f} GiB free")
 

@@ -590,11 +590,3 @@ def test_doctor_sees_a_cut_gguf_and_missing_memories(root: Root) -> None:
     root.config("[profiles.anna]\n")
     memory.rmdir()
     assert "has no memories" in root.metahuman("doctor").out
-
-
-def test_ollama_that_is_off_is_not_asked_to_publish(root: Root) -> None:
-    root.profile()
-    root.config("[ollama]\nenabled = false\n")
-    said = root.metahuman("publish")
-    assert said.code == CONFIG
-    assert "off in the config" in said.err
