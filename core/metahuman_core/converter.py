@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from metahuman_core.durable import making, sha256_file
@@ -55,11 +56,12 @@ def python_path() -> str:
     return f"{folder}:{folder / 'site'}"
 
 
-def install_converter() -> bool:
+def install_converter(say: Callable[[str], None]) -> bool:
     """Fetch, check and unpack the converter. False where it was there already."""
     folder = converter_folder()
     if (folder / "conversion" / "__init__.py").is_file():
         return False
+    say(f"llama.cpp's converter (of llama-cpp-python {VERSION}): fetching")
     with tempfile.TemporaryDirectory(prefix="metahuman-setup-") as temporary:
         archive = download_checked(
             f"llama-cpp-python=={VERSION}", SDIST_SHA256, Path(temporary), "--no-binary", "llama-cpp-python"

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
@@ -25,6 +27,7 @@ from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, known
 _GIB = 1 << 30
 _SHOWN_SKIPPED = 20
 _PIPED_WIDTH = 160
+_WIDEST = 1000
 _COLUMNS = (
     "version", "when", "from", "samples", "mode", "outcome", "new", "old", "general", "size", "on disk", "Ollama",
 )  # fmt: skip
@@ -167,16 +170,17 @@ def _print_history(registry: Registry, settings: Settings) -> None:
 def history_text(registry: Registry, settings: Settings, width: int) -> str:
     """All versions as a table, or as a few lines each where the terminal's `width` (in columns) is too small for it."""
     rows = [_row(version, settings) for version in registry.training_history]
-    widths = [max(map(len, cells)) for cells in zip(_COLUMNS, *rows, strict=True)]
-    if sum(widths) + 2 * len(widths) <= width:
-        justified = (
-            "  ".join(
-                cell.rjust(wide) if column in _NUMBERS else cell.ljust(wide)
-                for column, cell, wide in zip(_COLUMNS, row, widths, strict=True)
-            )
-            for row in (_COLUMNS, *rows)
-        )
-        return "\n".join(line.rstrip() for line in justified)
+    table = Table(box=None, pad_edge=False)
+    for column in _COLUMNS:
+        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=_WIDEST)
+    with console.capture() as printed:
+        console.print(table)
+    lines = [line.rstrip() for line in printed.get().splitlines()]
+    if max(map(len, lines)) <= width:
+        return "\n".join(lines)
     told = ([f"{column} {cell}" for column, cell in zip(_COLUMNS, row, strict=True) if cell] for row in rows)
     return "\n".join("\n  ".join(", ".join(cells[n : n + 2]) for n in range(0, len(cells), 2)) for cells in told)
 

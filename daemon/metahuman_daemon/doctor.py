@@ -127,7 +127,8 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
                     f"profile {name}: version {version.version} is a phantom: no {version.output_model_path}",
                     "it is never trained on; `metahuman reset` goes back to the original base",
                 )
-            elif (gguf := settings.root / version.gguf_path) and version.gguf_path and version.gguf_bytes:
+            elif version.gguf_bytes:
+                gguf = settings.root / version.gguf_path
                 size = gguf.stat().st_size if gguf.is_file() else 0
                 if size != version.gguf_bytes:
                     what = "is cut off or not ours" if size else "is absent"

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from metahuman_core.converter import (
-    VERSION,
     converter_folder,
     data_folder,
     download_checked,
@@ -45,10 +44,7 @@ def set_up(*, demo: bool, say: Callable[[str], None]) -> None:
 
 
 def _fetch_missing(*, demo: bool, say: Callable[[str], None]) -> None:
-    new = not (converter_folder() / "conversion" / "__init__.py").is_file()
-    if new:
-        say(f"llama.cpp's converter (of llama-cpp-python {VERSION}): fetching")
-        install_converter()
+    new = install_converter(say)
     say(f"llama.cpp's converter: {'installed' if new else 'there'} in {converter_folder()}")
     if demo:
         new = install_demo_model(say)

@@ -2,8 +2,7 @@
 
 Invariants: the same memories and settings give the same file, byte for byte; each sample names its memory; where two
 memories answer the same question, the newer one does, so that a corrected fact wins, in whatever words it is asked for
-where but one can hold (an address); kept-out phrasings ("probe") are
-never trained.
+where but one can hold (an address); kept-out phrasings ("probe") are never trained.
 """
 
 from __future__ import annotations
@@ -143,7 +142,8 @@ def _newest_answers(dated: list[tuple[Memory, Sample]]) -> Iterator[Sample]:
         age = (memory.instant, sample.role == "new")
         if key and (key not in newest or age >= newest[key][0]):
             newest[key] = (age, sample.memory)
-    # Where a newer memory answers one question of such a fact, the old answer is outdated whatever the question.
+    # Where a newer memory answers one question of such a fact, the old answer to all of them is outdated. What else the
+    # same sentence tells is not.
     outdated = {
         (sample.memory, sample.turns[-1].text)
         for _, sample in dated
@@ -153,7 +153,9 @@ def _newest_answers(dated: list[tuple[Memory, Sample]]) -> Iterator[Sample]:
     for _, sample in dated:
         key = _asked(sample)
         once = (key, sample.turns[-1].text)
-        if (sample.memory, once[1]) in outdated or (key and (newest[key][1] != sample.memory or once in seen)):
+        if sample.form in ONE_AT_A_TIME and (sample.memory, once[1]) in outdated:
+            continue
+        if key and (newest[key][1] != sample.memory or once in seen):
             continue
         seen.add(once)
         yield sample

@@ -24,12 +24,12 @@ DOINGS = (
         "What trip {is} {s} on {moment}?",
         verbs=told.TRAVELLING, rest=r"\bto (?:the )?[A-Z]", needs="go"),
     rule("journey", "Where {are} {s} going {when}?", "Where {are} {s} going on holiday?", "What is the destination?",
-        "Where {do} {s} travel to?", "Which place {has} {s} chosen for the holiday?", verbs="be book",
+        "Where {does} {s} travel to?", "Which place {has} {s} chosen for the holiday?", verbs="be book",
         rest=r"^off to (?:the )?[A-Z]|^(?:a (?:week|trip|flight|room|cottage|hotel) (?:to|in|on) )?[A-Z][^.]*"
         r"\b(?:week|weeks|days|weekend|holiday|train|plane|ferry)\b|^(?!Dr|Mr)[A-Z]\w+$|"
         r"^(?:your|a|the) (?:holidays?|trip|week|flight|tickets) (?:in|to) [A-Z]", of_person=True),
     rule("hobby", "What {do} {s} {v} to {when}?", "Where {do} {s} {v} {when}?", "When {do} {s} {v} to {activity}?",
-        "On which day {do} {s} {v} to {activity}?", "What hobby {has} {s} got?", "What {do} {s} do {when}?",
+        "On which day {do} {s} {v} to {activity}?", "What hobby {has} {s} got?", "What {does} {s} do {when}?",
         verbs="go", rest=r"^to (?P<activity>(?!bed|work|sleep|town|church)[a-z]+(?: practice| class| lessons)?) "
         r"(?:every|on)\b", needs="when", of_person=True),
     rule("learning", "What {does} {s} learn?", "What {does} {s} take lessons in?",
@@ -41,7 +41,7 @@ DOINGS = (
         "What new thing {has} {s} taken up?", "{Does} {s} learn {skill}?", rest=told.LANGUAGE,
         verbs="learn start begin"),
     rule("reading", "Which book {do} {s} {v}?", "What book or author {do} {s} {v}?", "What {do} {s} {v} {when}?",
-        "{When} {do} {s} {v} {thing}?", "Which novel {do} {s} know best?", verbs="read", rest=r"^[A-Z]",
+        "{When} {do} {s} {v} {thing}?", "Which novel {does} {s} know best?", verbs="read", rest=r"^[A-Z]",
         needs="thing", of_person=True),
     rule("belonging", "Where {do} {s} {v} {it}?", "Where {does} {s} have {it}?", "Where can one find {it}?",
         "What is the place for {it}?", verbs="keep hide put leave bury store", needs="thing where"),

@@ -79,9 +79,8 @@ FACTS = (
     rule("work", "What {does} {s} do for a living?", "What is {S} job?", "What work {does} {s} do?",
         "Where {does} {s} work?", "What is {S} trade?", "How {does} {s} earn a living?",
         verbs="find get have take start",
-
-               rest=r"^(?:an?|another|the|your|his|her) (?:new )?(?:job|position|post|apprenticeship|"
-        r"work) (?:as|at|in|with)\b",
+        rest=r"^(?:an?|another|the|your|his|her) (?:new )?(?:job|position|post|apprenticeship|work) (?:as|at|in|"
+        r"with)\b",
         of_person=True, final=True),
     # Health, fears, tastes.
     rule("allergy", "What {is} {s} allergic to?", "What allergy {has} {s} got?", "{Does} {s} have any allergies?",
