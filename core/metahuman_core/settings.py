@@ -9,17 +9,21 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from metahuman_core.errors import ConfigError
+from metahuman_core.schedule import Schedule, parse_hours
 
 PROFILE_NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
 
 Quantization = Literal["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"]
 ModeFilter = Literal["all", "dual", "agent", "emulation"]
+Occasion = Literal["success", "rejected", "failed", "disk"]
 
 
 class _Section(BaseModel):
@@ -112,6 +116,55 @@ class OllamaSettings(_Section):
     num_ctx: int = Field(4096, ge=512)
 
 
+class DaemonSettings(_Section):
+    """When a cycle runs by itself. Hours and schedule are meant in `timezone` (empty: the machine's)."""
+
+    threshold: int = Field(200, ge=1)
+    min_new: int = Field(20, ge=1)
+    schedule: str = "0 3 * * sun"
+    jitter_minutes: float = Field(10.0, ge=0, le=720)
+    allowed_hours: str = "01:00-07:00"
+    timezone: str = ""
+    cool_down_hours: float = Field(6.0, ge=0, le=720)
+    quiet_s: float = Field(5.0, ge=0.1, le=3600)
+    reconcile_minutes: float = Field(5.0, gt=0, le=1440)
+    max_load: float = Field(2.0, ge=0)
+    yield_to_ollama: bool = True
+    ollama_idle_minutes: float = Field(5.0, gt=0, le=1440)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+                raise ValueError(f"{name!r} is no time zone: like Europe/Berlin") from error
+        return name
+
+    @field_validator("allowed_hours")
+    @classmethod
+    def _readable_hours(cls, text: str) -> str:
+        parse_hours(text)
+        return text
+
+    @field_validator("schedule")
+    @classmethod
+    def _readable_schedule(cls, text: str) -> str:
+        if text.strip():
+            Schedule(text, UTC)
+        return text
+
+
+class NotifySettings(_Section):
+    """Who is told. `urls` are Apprise's; `ping_url` is asked at the start of a cycle and at its end."""
+
+    urls: tuple[str, ...] = ()
+    on: tuple[Occasion, ...] = ("success", "rejected", "failed", "disk")
+    ping_url: str = ""
+    disk_free_gb: float = Field(5.0, ge=0)
+
+
 class Settings(_Section):
     """The whole of config.toml."""
 
@@ -123,6 +176,8 @@ class Settings(_Section):
     training: TrainingSettings = TrainingSettings()
     weights: WeightSettings = WeightSettings()
     ollama: OllamaSettings = OllamaSettings()
+    daemon: DaemonSettings = DaemonSettings()
+    notify: NotifySettings = NotifySettings()
 
     def registry_path(self, profile: str) -> Path:
         """Where a profile's registry lies: its own setting, else the common one with `{profile}` filled in."""
