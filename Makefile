@@ -10,13 +10,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 TORCH_CPU = 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit slow clean need
+.PHONY: help run test check unit slow bench clean need
 
 help:
 	@echo "make run    set up, then the demo: version 1 and 2 of the example profile, in ./$(ROOT)"
 	@echo "make test   set up, then everything that CI checks"
 	@echo "make check  ruff, mypy, import-linter"
 	@echo "make slow   the tests with the demo's real model"
+	@echo "make bench  all benchmarks, some of them for many minutes (QUICK=--quick: a few each)"
 
 run: $(VENV)/.ready
 	$(BIN)/metahuman demo --root $(ROOT)
@@ -35,6 +36,9 @@ unit: $(VENV)/.ready-dev
 
 slow: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -q -m slow
+
+bench: $(VENV)/.ready-dev
+	for bench in scan idle burst; do $(BIN)/python bench/$$bench.py $(QUICK) || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(ROOT) build dist

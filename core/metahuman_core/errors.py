@@ -43,6 +43,14 @@ class ConfigError(MetahumanError):
     exit_code = 78
 
 
+class PassingError(MetahumanError):
+    """What may pass by itself (a network, a server that is down, a full disk): the daemon tries again."""
+
+
+class KilledError(MetahumanError):
+    """A process of ours was ended by somebody else: the kernel for want of memory, or a person."""
+
+
 class StoppedError(MetahumanError):
     """Somebody asked the cycle to stop; what was finished is kept and the same command goes on (exit 75)."""
 

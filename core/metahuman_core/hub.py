@@ -7,7 +7,6 @@ Weights are taken as safetensors only, and count when their SHA-256 is the one t
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -28,7 +27,8 @@ from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.utils import build_hf_headers, filter_repo_objects  # type: ignore[attr-defined]  # exported lazily
 
 from metahuman_core.durable import fsync_path, partial_of, remove, sha256_file, size_bytes
-from metahuman_core.errors import MetahumanError
+from metahuman_core.errors import MetahumanError, PassingError
+from metahuman_core.fingerprint import fingerprint
 from metahuman_core.progress import Progress, Report
 
 WANTED = (
@@ -116,21 +116,6 @@ def local_folder(anchor: str, revision: str, root: Path) -> Path:
         ) from error
 
 
-def fingerprint(folder: Path) -> str:
-    """SHA-256 (hex) that tells a local base from another: its small files, and size and header of each weight file.
-
-    The tens of gigabytes of weights are not read: a header names every tensor, and nobody edits one by hand.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.suffix in (".safetensors", ".json", ".jinja")):
-        with path.open("rb") as file:
-            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-            digest.update(file.read(1 << 20))
-            file.seek(max(0, path.stat().st_size - (1 << 16)))
-            digest.update(file.read())
-    return digest.hexdigest()
-
-
 def _snapshot(name: str, revision: str, root: Path) -> Path:
     """The folder of what was fetched, if it is whole. The client raises one of a dozen errors where it is not."""
     return Path(
@@ -170,14 +155,14 @@ def _download(url: str, blob: Path, file_bytes: int, bar: type) -> None:
         http_get(url, file, resume_size=file.tell(), headers=headers, expected_size=file_bytes, tqdm_class=bar)
     if sha256_file(partial) != blob.name:
         remove(partial)
-        raise MetahumanError(f"what came from {url} is damaged", "the same command fetches it again")
+        raise PassingError(f"what came from {url} is damaged", "the same command fetches it again")
     fsync_path(partial)
     partial.rename(blob)
     fsync_path(blob.parent)
 
 
 @contextmanager
-def _told_clearly(name: str, revision: str) -> Iterator[None]:
+def _told_clearly(name: str, revision: str) -> Iterator[None]:  # noqa: C901  # one case for each of the client's
     """Turn the client's errors into ours."""
     try:
         yield
@@ -199,13 +184,15 @@ def _told_clearly(name: str, revision: str) -> Iterator[None]:
         raise MetahumanError(f"{name} is not here, and HF_HUB_OFFLINE is set", "unset it for the first run") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         refused = isinstance(error, HfHubHTTPError) and error.response.status_code in _REFUSED
-        hint = "check HF_TOKEN" if refused else "the same command goes on from there"
-        raise MetahumanError(f"fetching {name} failed: {_first_line(error)}", hint) from error
+        if refused:
+            raise MetahumanError(f"fetching {name} failed: {_first_line(error)}", "check HF_TOKEN") from error
+        hint = "the same command goes on from there"
+        raise PassingError(f"fetching {name} failed: {_first_line(error)}", hint) from error
     except Exception as error:
         # The client's transport (httpx, or httpx2) has errors of its own, which are no OSErrors.
         if not type(error).__module__.startswith(("httpx", "httpcore")):
             raise
-        raise MetahumanError(
+        raise PassingError(
             f"the Hub cannot be reached: {_first_line(error)}", "check the network; the same command goes on"
         ) from error
 

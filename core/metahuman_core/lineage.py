@@ -41,6 +41,27 @@ def base_name(flag: str | None, registry: Registry | None) -> str:
     return current or FALLBACK_BASE
 
 
+def next_ancestry(registry: Registry | None) -> tuple[str, ...]:
+    """The run labels of the next run's ancestry, newest first: what these trained is not due."""
+    return _labels(registry, registry.by_model_path(base_name(None, registry)) if registry else None)
+
+
+def learned_ancestry(registry: Registry | None) -> tuple[str, ...]:
+    """The run labels whose memories call for no further run: the next ancestry, or the live version's.
+
+    They differ where the base stays behind (`auto_update_base` or `versioning` off): there every run trains again what
+    the last one trained, and what is new since then is what counts.
+    """
+    if registry is None or (registry.versioning.enabled and registry.versioning.auto_update_base):
+        return next_ancestry(registry)
+    live = registry.live()
+    return _labels(registry, live) if live else next_ancestry(registry)
+
+
+def _labels(registry: Registry | None, version: Version | None) -> tuple[str, ...]:
+    return tuple(v.run_label for v in registry.ancestry(version) if v.run_label) if registry else ()
+
+
 def choose_start(flag: str | None, registry: Registry | None, root: Path, recipe: TrainingSettings) -> Start:
     """Decide parent and anchor. Raises MetahumanError for a base that is not there, naming the way out."""
     name = base_name(flag, registry)

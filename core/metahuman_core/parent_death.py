@@ -16,6 +16,11 @@ def named_parent() -> dict[str, str]:
     return {_PARENT: str(os.getpid())}
 
 
+def has_named_parent() -> bool:
+    """Whether somebody of ours started this process, and named itself."""
+    return _PARENT in os.environ
+
+
 def die_with_parent() -> None:
     """Ask the kernel for SIGKILL when the parent ends. Everything here can be killed at any time: nothing is lost."""
     parent = int(os.environ.get(_PARENT) or os.getppid())

@@ -6,7 +6,7 @@ one is finished or discarded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,13 +15,14 @@ from metahuman_core.dataset.choose import choose_new, choose_replay
 from metahuman_core.dataset.judge import judge, judging_sha256
 from metahuman_core.durable import partial_of, remove
 from metahuman_core.errors import ConfigError, MetahumanError
-from metahuman_core.hub import fingerprint
+from metahuman_core.fingerprint import fingerprint
 from metahuman_core.journal import NAME, Journal, digest_of
 from metahuman_core.layout import ProfilePaths, new_run_label, relative_to_root
 from metahuman_core.ledger import Ledger, ScanReport
 from metahuman_core.lineage import Start, choose_start
 from metahuman_core.memories.model import Memory
 from metahuman_core.memories.read import Limits
+from metahuman_core.memories.walk import FoundFile
 from metahuman_core.ollama.modelfile import sayable
 from metahuman_core.plan import MEMORIES, Plan, memory_lines, read_plan, write_memories
 from metahuman_core.registry import Registry, load_registry
@@ -51,32 +52,71 @@ class Choice:
     stale: tuple[str, ...]
 
 
-def sources(settings: Settings, profile: str) -> list[tuple[str, Path]]:
-    """The folders with a profile's memories, each with its label. Raises ConfigError where there are none."""
+def memory_folders(settings: Settings, profile: str) -> list[tuple[str, Path]]:
+    """The folders in which a profile's memories lie or may lie, each with its label; whether they are there or not."""
     paths = ProfilePaths(settings.root, profile)
     folders = [("memory", paths.memory), ("persona/therapy", paths.therapy)]
     for extra in settings.profile(profile).memories:
         folder = settings.root / extra
+        folders.append((relative_to_root(folder, settings.root), folder))
+    return folders
+
+
+def sources(settings: Settings, profile: str) -> list[tuple[str, Path]]:
+    """The folders with a profile's memories, each with its label. Raises ConfigError where there are none."""
+    folders = memory_folders(settings, profile)
+    own = settings.profile(profile).memories
+    for (_, folder), extra in zip(folders[len(folders) - len(own) :], own, strict=True):
         if not folder.is_dir():
             raise ConfigError(f"profiles.{profile}.memories: there is no folder {folder}", "name one that exists")
-        folders.append((relative_to_root(folder, settings.root), folder))
+        if not _is_marked(settings, profile, folder):
+            raise ConfigError(f"profiles.{profile}.marker: it is not in {extra}", "is its drive there?")
     there = [(label, folder) for label, folder in folders if folder.is_dir()]
     if not there:
+        memory = ProfilePaths(settings.root, profile).memory
         raise ConfigError(
-            f"profile {profile} has no memories: {paths.memory} is not there",
+            f"profile {profile} has no memories: {memory} is not there",
             f"make it, or name other folders in [profiles.{profile}] memories",
         )
     return there
 
 
-def look(settings: Settings, profile: str, ledger: Ledger, registry: Registry | None) -> ScanReport:
-    """Bring the ledger up to date: files, verdicts, and what registered versions trained."""
+def missing_sources(settings: Settings, profile: str, ledger: Ledger) -> tuple[str, ...]:
+    """What is not there today and should be: folders that are configured or were there before, markers."""
+    folders = memory_folders(settings, profile)
+    own = {settings.root / extra for extra in settings.profile(profile).memories}
+    missing = []
+    for label, folder in folders:
+        if not folder.is_dir():
+            if folder in own or ledger.knows(label):
+                missing.append(f"the folder {folder} is missing")
+        elif folder in own and not _is_marked(settings, profile, folder):
+            missing.append(f"the marker {settings.profile(profile).marker} is missing in {folder}")
+    if not missing and not any(folder.is_dir() for _, folder in folders):
+        missing.append(f"the folder {folders[0][1]} is missing")
+    return tuple(missing)
+
+
+def _is_marked(settings: Settings, profile: str, folder: Path) -> bool:
+    """Whether the marker lies in a folder, if the profile has one: an empty mount point has none."""
+    marker = settings.profile(profile).marker
+    return not marker or (folder / marker).exists()
+
+
+def look(
+    settings: Settings,
+    profile: str,
+    ledger: Ledger,
+    registry: Registry | None,
+    *,
+    only: Collection[Path] | None = None,
+    steady: Callable[[FoundFile], bool] | None = None,
+) -> ScanReport:
+    """Bring the ledger up to date: files (or just those in `only` these folders), verdicts, what versions trained."""
     limits = Limits(memory_bytes=settings.limits.memory_bytes, max_depth=settings.limits.json_depth)
-    report = ledger.scan(sources(settings, profile), limits)
-    under = judging_sha256(settings.dataset)
-    if fresh := ledger.unsettled_under(under):
-        judged_before = [m for m in ledger.kept() if m.digest not in {f.digest for f in fresh}]
-        ledger.settle(judge(fresh, judged_before, settings.dataset), under)
+    report = ledger.scan(sources(settings, profile), limits, only=only, steady=steady)
+    dataset = settings.dataset
+    ledger.judge(dataset.near_duplicate, judging_sha256(dataset), lambda fresh, index: judge(fresh, index, dataset))
     paths = ProfilePaths(settings.root, profile)
     for version in registry.training_history if registry else ():
         if version.run_label:
@@ -210,12 +250,15 @@ def _registered(settings: Settings, profile: str) -> set[str]:
     return {version.run_label for version in registry.training_history} if registry else set()
 
 
-def resume_or_refuse(settings: Settings, wish: Wish, journal: Journal) -> Path:
-    """The unfinished run's folder if this command is the one that began it. Raises MetahumanError otherwise."""
-    plan = read_plan(journal.file.inputs)
-    if plan.command_sha256 != command_sha256(settings, wish):
+def is_same_command(settings: Settings, wish: Wish, journal: Journal) -> bool:
+    """Whether this command, with these settings, is the one that began the run."""
+    return read_plan(journal.file.inputs).command_sha256 == command_sha256(settings, wish)
+
+
+def refuse_other(settings: Settings, wish: Wish, journal: Journal) -> None:
+    """Raise MetahumanError where another command began the unfinished run."""
+    if not is_same_command(settings, wish, journal):
         raise MetahumanError(
             f"run {journal.run_dir.name} is unfinished, and was begun with other flags or settings",
             "go on with those, or throw it away with --discard",
         )
-    return journal.run_dir

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,52 @@ from metahuman_core.errors import MetahumanError
 from metahuman_core.journal import Journal
 from metahuman_core.ollama.client import OllamaClient
 from metahuman_core.ollama.modelfile import to_modelfile
-from metahuman_core.ollama.publish import Published, before_0_30, publish
-from metahuman_core.registry import Registry, Version, update_registry
+from metahuman_core.ollama.publish import ALIAS_TAG, Published, before_0_30, publish, tag_of
+from metahuman_core.registry import Registry, Version, load_registry, update_registry
 from metahuman_core.serving import SERVING, Serving
 
 _QUESTION = "Who are you?"
+_LOOKS_WITHIN_S = 60.0
 
 
 def due_publications(registry: Registry | None) -> tuple[Version, ...]:
     """The versions that wait for a server, oldest first."""
     return tuple(v for v in registry.training_history if v.publication == "due") if registry else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a look into Ollama found: versions it should have and has not (`gone`), and whether the live one is due."""
+
+    gone: tuple[int, ...]
+    live_is_due: bool
+
+
+def verify_published(registry_path: Path, host: str) -> Verified:
+    """Hold the registry against what Ollama has; the live version is due again if its tag or its alias is not right.
+
+    Older versions that somebody has removed from Ollama stay away until they are published by hand. Raises OllamaDown.
+    """
+    registry = load_registry(registry_path)
+    published = [v for v in registry.training_history if v.publication == "done"] if registry else []
+    if not published:
+        return Verified((), live_is_due=False)
+    with OllamaClient(host or None, read_within_s=_LOOKS_WITHIN_S) as client:
+        digests = {model.name.lower(): model.digest for model in client.tags()}
+    gone = tuple(v.version for v in published if tag_of(v.ollama_name, v.version).lower() not in digests)
+    live = next((v for v in published if v.outcome == "live"), None)
+    if live is None:
+        return Verified(gone, live_is_due=False)
+    tag = digests.get(tag_of(live.ollama_name, live.version).lower())
+    due = tag is None or digests.get(f"{live.ollama_name}:{ALIAS_TAG}".lower()) != tag
+    if due:
+        update_registry(registry_path, lambda now: _due_again(now, live.version))
+    return Verified(gone, live_is_due=due)
+
+
+def _due_again(registry: Registry, number: int) -> Registry:
+    version = registry.find(number)
+    return registry if version is None else registry.with_version(version.model_copy(update={"publication": "due"}))
 
 
 def serving_of(version: Version, root: Path, now: Callable[[], datetime]) -> Serving:

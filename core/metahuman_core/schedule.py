@@ -15,6 +15,10 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 
 _SPAN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-4]):([0-5]\d)")
 _FIELDS = 5
+_NAMES = re.compile(r"[a-z]+(-[a-z]+)?", re.IGNORECASE)  # APScheduler takes a step behind names, and passes over it
+_TICK = timedelta(microseconds=1)
+_LONGEST_CHANGE = timedelta(hours=2)
+_QUARTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,9 @@ class Hours:
         return next((edge for edge in self._edges_after(local) if not self.hold(edge)), None)
 
     def _edges_after(self, local: datetime) -> Iterator[datetime]:
-        """The beginnings and ends of spans after a moment, of three days, in their order."""
+        """The beginnings and ends of spans after a moment, and where the clock is changed; of three days, in order."""
         zone = local.tzinfo
+        now = local.astimezone(UTC)
         edges = {
             _at(local, days, minute, zone, fold)
             for days in (0, 1, 2)
@@ -51,7 +56,7 @@ class Hours:
             for minute in span
             for fold in (0, 1)
         }
-        now = local.astimezone(UTC)
+        edges |= _changes(now, zone)
         yield from (edge.astimezone(zone) for edge in sorted(edges) if edge > now)
 
 
@@ -60,6 +65,14 @@ def _at(local: datetime, days: int, minute: int, zone: tzinfo | None, fold: int)
     day = (local + timedelta(days=days + minute // 1440)).date()
     clock = time(minute % 1440 // 60, minute % 60, fold=fold)
     return datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)
+
+
+def _changes(now: datetime, zone: tzinfo | None) -> set[datetime]:
+    """When a zone's clock is changed within three days, in UTC: always at a quarter of an hour."""
+    first = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    quarters = [first + n * _QUARTER for n in range(3 * 96)]
+    offsets = [quarter.astimezone(zone).utcoffset() for quarter in quarters]
+    return {quarters[n] for n in range(1, len(quarters)) if offsets[n] != offsets[n - 1]}
 
 
 def parse_hours(text: str) -> Hours:
@@ -86,24 +99,36 @@ class Schedule:
         fields = expression.split()
         if len(fields) != _FIELDS:
             raise ValueError(f'{expression!r} is no schedule: five fields, like "0 3 * * sun"')
-        if re.search(r"\d", fields[4].partition("/")[0]):
-            # Sunday is 0 in cron and Monday is 0 in APScheduler: no number is right for everybody.
+        if fields[4] != "*" and not all(map(_NAMES.fullmatch, fields[4].split(","))):
+            # Sunday is 0 in cron and Monday is 0 in APScheduler: no number, and no step, is right for everybody.
             raise ValueError(f"{expression!r}: name the days of the week (mon, tue, … or mon-fri), do not number them")
-        self._cron = CronTrigger.from_crontab(expression, timezone=zone)
+        if any(part.strip("*/-0123456789") and not _NAMES.fullmatch(part) for part in fields[3].split(",")):
+            raise ValueError(f"{expression!r}: months are 1-12 or jan-dec, and names take no step")
+        # In UTC, for what a clock on a wall would show: in a zone that changes its clocks APScheduler 3.11 passes over
+        # the first hour of the day, week or month behind a change forward, and what follows an hour shown twice.
+        self._cron = CronTrigger.from_crontab(expression, timezone=UTC)
         self._zone = zone
         self._offset = offset
+        self._never_comes = False
 
     def after(self, moment: datetime) -> datetime | None:
         """The next time after a moment; None where there is none (a 30th of February)."""
         at = moment.astimezone(UTC) - self._offset  # in UTC: a sum of local times forgets which of two it is
-        while True:
-            local = self._cron.get_next_fire_time(None, (at + timedelta(microseconds=1)).astimezone(self._zone))
-            if local is None:
-                return None
-            at = local.astimezone(UTC)
-            if not local.fold:
-                slot: datetime = (at + self._offset).astimezone(self._zone)
-                return slot
+        if self._never_comes:
+            return None
+        # What a clock that was just put forward has left out is still to come: it is looked for from before the change.
+        wall = min(_shown(at, self._zone), _shown(at - _LONGEST_CHANGE, self._zone) + _LONGEST_CHANGE)
+        while wall := self._cron.get_next_fire_time(None, wall + _TICK):
+            slot: datetime = wall.replace(tzinfo=self._zone).astimezone(UTC)
+            if slot > at:  # else it is shown a second time
+                return (slot + self._offset).astimezone(self._zone)
+        self._never_comes = True  # to find that out takes a fifth of a second
+        return None
+
+
+def _shown(moment: datetime, zone: tzinfo) -> datetime:
+    """What a clock on the wall shows, as if it were UTC."""
+    return moment.astimezone(zone).replace(tzinfo=UTC, fold=0)
 
 
 def steady_offset(name: str, within: timedelta) -> timedelta:

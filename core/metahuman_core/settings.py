@@ -5,6 +5,7 @@ Invariant: `config.example.toml` names each field of these models with its defau
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -12,9 +13,11 @@ from collections.abc import Iterable
 from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from metahuman_core.errors import ConfigError
 from metahuman_core.schedule import Schedule, parse_hours
@@ -38,6 +41,7 @@ class ProfileSettings(_Section):
     person: str = ""
     system: str = ""
     memories: tuple[str, ...] = ()
+    marker: str = ""
     registry: str = ""
     ollama_name: str = ""
 
@@ -157,12 +161,26 @@ class DaemonSettings(_Section):
 
 
 class NotifySettings(_Section):
-    """Who is told. `urls` are Apprise's; `ping_url` is asked at the start of a cycle and at its end."""
+    """Who is told. `urls` are Apprise's; `ping_url` is asked when a cycle starts and ends. Both hold secrets."""
 
-    urls: tuple[str, ...] = ()
+    urls: tuple[str, ...] = Field((), repr=False)
     on: tuple[Occasion, ...] = ("success", "rejected", "failed", "disk")
-    ping_url: str = ""
+    ping_url: str = Field("", repr=False)
     disk_free_gb: float = Field(5.0, ge=0)
+
+    @field_validator("ping_url")
+    @classmethod
+    def _can_be_asked(cls, url: str) -> str:
+        # What is wrong with it is said without it: it is a secret, and errors are logged.
+        if url:
+            try:
+                parts = urlsplit(url)
+                good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+            except ValueError:
+                good = False
+            if not good or any(char.isspace() or not char.isprintable() for char in url):
+                raise ValueError("this is no address to ask: like https://hc-ping.com/your-check, or empty")
+        return url
 
 
 class Settings(_Section):
@@ -233,12 +251,28 @@ def load_settings(explicit: Path | None = None) -> Settings:
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {_in_words(fault)}" for fault in error.errors())
         raise ConfigError(f"{path or 'settings'}: {faults}", "see config.example.toml") from error
     for name in settings.profiles:
         check_profile_name(name)
     refuse_shared_registry(settings, settings.profiles)
     return settings
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    """What is wrong with a setting, without pydantic's own words for it."""
+    if fault["type"] != "extra_forbidden":
+        return fault["msg"].removeprefix("Value error, ")
+    near = difflib.get_close_matches(str(fault["loc"][-1]), _all_names(Settings), n=1)
+    return "there is no such setting" + (f"; is {near[0]} meant?" if near else "")
+
+
+def _all_names(model: type[BaseModel]) -> set[str]:
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        default = field.get_default(call_default_factory=True)
+        names |= _all_names(type(default)) if isinstance(default, BaseModel) else set()
+    return names | set(ProfileSettings.model_fields)
 
 
 def refuse_shared_registry(settings: Settings, profiles: Iterable[str]) -> None:

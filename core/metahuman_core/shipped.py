@@ -1,4 +1,4 @@
-"""Finds what is shipped beside the code: `etc/`, `profiles/example/`, `config.example.toml`.
+"""Finds what is shipped beside the code: `etc/`, `systemd/`, `profiles/example/`, `config.example.toml`.
 
 In a wheel they lie inside the package (force-include); in a checkout, where an editable install points, at its top.
 """

@@ -12,20 +12,20 @@ import json
 import os
 import signal
 import sys
-import traceback
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from metahuman_core.errors import MetahumanError, StoppedError
+from metahuman_core.errors import MetahumanError, PassingError, StoppedError
 from metahuman_core.journal import Journal
 from metahuman_core.layout import root_of_run
 from metahuman_core.parent_death import die_with_parent
 from metahuman_core.plan import read_plan
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.registering import register_failure
+from metahuman_daemon.failures import as_failure
 
 
 def main() -> int:
@@ -52,8 +52,8 @@ def main() -> int:
     try:
         _say(wire, result=_DO[kind](rest, report, lambda: bool(stopping)))
     except Exception as error:  # noqa: BLE001  # the one place where a worker's errors are caught
-        failure = _as_failure(error)
-        _say(wire, error=failure.message, hint=failure.hint, step=step[0])
+        failure = as_failure(error)
+        _say(wire, error=failure.message, hint=failure.hint, step=step[0], passing=isinstance(failure, PassingError))
         if kind == "cycle" and not isinstance(failure, StoppedError):
             _enter_failure(Path(rest[0]), step[0], failure)
         return failure.exit_code
@@ -75,30 +75,23 @@ def _base(rest: list[str], report: Report, stop: StopRequested) -> str:
     return base_gguf(Path(rest[0]), Path(rest[1]), rest[2], report, stop).sha256
 
 
-def _fetch(rest: list[str], report: Report, _: StopRequested) -> str:
+def _fetch(rest: list[str], report: Report, stop: StopRequested) -> str:
     from metahuman_core.hub import fetch
 
-    return fetch(rest[0], rest[1], Path(rest[2]), report)
+    def go_on() -> None:
+        if stop():
+            raise StoppedError("stopped while fetching the base", "the same command goes on")
+
+    def heard(progress: Progress) -> None:
+        go_on()
+        report(progress)
+
+    commit = fetch(rest[0], rest[1], Path(rest[2]), heard)
+    go_on()  # what was asked in the last moment counts too: training comes next
+    return commit
 
 
 _DO = {"cycle": _cycle, "base": _base, "fetch": _fetch}
-
-
-def _as_failure(error: Exception) -> MetahumanError:
-    if isinstance(error, MetahumanError):
-        return error
-    if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename else ""
-        hint = "make room and run the same command again" if error.errno == _ENOSPC else "the same command goes on"
-        return MetahumanError(f"{error.strerror}{where}", hint)
-    if "No space left" in str(error):
-        # safetensors tells of a full disk in words alone.
-        return MetahumanError("No space left on device", "make room and run the same command again")
-    traceback.print_exc()
-    return MetahumanError(f"{type(error).__name__}: {error}", "this is a fault of ours; child.log has the whole of it")
-
-
-_ENOSPC = 28
 
 
 def _enter_failure(run_dir: Path, step: str, failure: MetahumanError) -> None:

@@ -13,7 +13,15 @@ from typing import Annotated
 import typer
 
 from metahuman_core.errors import MetahumanError
-from metahuman_daemon import commands_chat, commands_make, commands_show
+from metahuman_daemon import (
+    commands_chat,
+    commands_daemon,
+    commands_make,
+    commands_notify,
+    commands_show,
+    commands_status,
+    commands_units,
+)
 
 app = typer.Typer(
     name="metahuman",
@@ -23,7 +31,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (commands_make, commands_show, commands_chat):
+for commands in (
+    commands_make,
+    commands_show,
+    commands_chat,
+    commands_daemon,
+    commands_notify,
+    commands_status,
+    commands_units,
+):
     commands.add_to(app)
 
 

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metahuman_core.errors import MetahumanError
-from metahuman_core.layout import relative_to_root
-from metahuman_core.prepare import Wish
+from metahuman_core.layout import cycle_lock_path, relative_to_root
+from metahuman_core.locks import cycle_lock
+from metahuman_core.prepare import Wish, discard_unfinished
 from metahuman_core.registry import Version, load_registry, reset_to_original
 from metahuman_core.settings import ModeFilter
-from metahuman_daemon import fine_tune as cycle
-from metahuman_daemon.demo import run_demo
+from metahuman_daemon.clock import now
 from metahuman_daemon.options import ConfigOption, UserOption, say, settings_for
-from metahuman_daemon.setting_up import set_up
-from metahuman_daemon.view import ProgressView
+
+if TYPE_CHECKING:
+    from metahuman_daemon.fine_tune import Looked
 
 
 def setup(
     demo: Annotated[bool, typer.Option("--demo", help="Fetch the demo's small model as well.")] = False,
 ) -> None:
     """Once: fetch llama.cpp's converter (and the small model), checked by hash."""
+    from metahuman_daemon.setting_up import set_up
+
     set_up(demo=demo, say=say)
 
 
@@ -40,6 +43,9 @@ def fine_tune(
     config: ConfigOption = None,
 ) -> None:
     """Train the next version on what is new, check it, register it, hand it to Ollama."""
+    from metahuman_daemon import fine_tune as cycle
+    from metahuman_daemon.view import ProgressView
+
     settings, profile = settings_for(config, username)
     if base_model and Path(base_model).is_dir():
         base_model = relative_to_root(Path(base_model), settings.root)  # as the person sees it, wherever the root is
@@ -70,6 +76,9 @@ def publish(
     config: ConfigOption = None,
 ) -> None:
     """Create a version in Ollama, check it there, and point NAME:latest at it."""
+    from metahuman_daemon.fine_tune import publish_one
+    from metahuman_daemon.view import ProgressView
+
     settings, profile = settings_for(config, username)
     registry = load_registry(settings.registry_path(profile))
     chosen = (registry.find(version) if version else registry.live()) if registry else None
@@ -78,13 +87,17 @@ def publish(
     if not chosen.training_success:
         raise MetahumanError(f"version {chosen.version} was rejected: {'; '.join(chosen.reasons)}")
     with ProgressView() as view:
-        cycle.publish_one(settings, profile, chosen, view, say)
+        publish_one(settings, profile, chosen, view, say)
 
 
 def reset(username: UserOption = None, config: ConfigOption = None) -> None:
     """Let the next run start from the original base again. No version is deleted."""
     settings, profile = settings_for(config, username)
-    registry = reset_to_original(settings.registry_path(profile), settings.root)
+    # A run that is under way would end on the old base, and make it the next run's again.
+    with cycle_lock(cycle_lock_path(settings.root), f"reset of profile {profile}"):
+        for label in discard_unfinished(settings, profile, now):
+            say(f"run {label} is thrown away; its memories are due again")
+        registry = reset_to_original(settings.registry_path(profile), settings.root)
     say(f"the next run starts from {registry.original_base_model}, and trains all memories again")
     if live := registry.live():
         say(f"version {live.version} stays live until then; --base-model {live.output_model_path} goes on from it")
@@ -96,6 +109,8 @@ def demo(
     ] = None,
 ) -> None:
     """The example profile, from nothing to version 2, and its questions to base, version 1 and version 2."""
+    from metahuman_daemon.demo import run_demo
+
     run_demo((root or Path("demo")).absolute(), say)
 
 
@@ -108,7 +123,7 @@ def _say_made(version: Version) -> None:
     )
 
 
-def _show_ahead(looked: cycle.Looked) -> None:
+def _show_ahead(looked: Looked) -> None:
     choice, counts = looked.choice, looked.counts
     typer.echo(
         f"memories: {counts.known} known, {counts.trained} trained, {counts.due} due, {counts.settled} settled, "

@@ -1,31 +1,24 @@
-"""The commands that only read: status, history, base, check-config, doctor."""
+"""The commands that only read: history, base, check-config, doctor."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
-from collections import Counter
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from metahuman_core.layout import ProfilePaths
-from metahuman_core.ledger import Ledger
 from metahuman_core.lineage import base_name
-from metahuman_core.memories.model import Skipped
-from metahuman_core.prepare import look, unfinished_run
 from metahuman_core.registry import Registry, Version, load_registry
 from metahuman_core.settings import Settings, find_config, load_settings
-from metahuman_daemon.doctor import Finding, examine
-from metahuman_daemon.fine_tune import now
-from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, known_profiles, profile_of, settings_for
+from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, settings_for
+
+if TYPE_CHECKING:
+    from metahuman_daemon.doctor import Finding
 
 _GIB = 1 << 30
-_SHOWN_SKIPPED = 20
 _PIPED_WIDTH = 160
 _WIDEST = 1000
 _COLUMNS = (
@@ -36,18 +29,6 @@ _MEASURES_EXPLAINED = (
     "new, old, general: bits per byte before→after, on kept-out questions about new and older memories and on general\n"
     "ones; less is better"
 )
-
-
-def status(username: UserOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """What there is, what is due, what was set aside and why."""
-    settings = load_settings(config)
-    names = [profile_of(settings, username)] if username else known_profiles(settings) or [profile_of(settings, None)]
-    states = [_state(settings, name) for name in names]
-    if as_json:
-        _print_json({"profiles": states})
-        return
-    for state in states:
-        _print_state(state)
 
 
 def history(username: UserOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
@@ -88,7 +69,9 @@ def check_config(as_json: JsonOption = False, config: ConfigOption = None) -> No
 
 def doctor(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Look for what would stop a cycle, and name the way out."""
-    findings = examine(load_settings(config))
+    from metahuman_daemon.doctor import examine
+
+    findings = examine(load_settings(config), find_config(config))
     if as_json:
         _print_json({"findings": [asdict(finding) for finding in findings]})
     else:
@@ -96,64 +79,6 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = None) -> None:
             _print_finding(finding)
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
-
-
-def _state(settings: Settings, profile: str) -> dict[str, Any]:
-    registry = load_registry(settings.registry_path(profile))
-    live = registry.live() if registry else None
-    current = registry.by_model_path(registry.current_base_model) if registry else None
-    ancestry = tuple(v.run_label for v in registry.ancestry(current) if v.run_label) if registry else ()
-    paths = ProfilePaths(settings.root, profile)
-    with Ledger(paths.ledger) as ledger:
-        scan = look(settings, profile, ledger, registry)
-        counts, skipped, reasons = ledger.counts(ancestry), ledger.skipped(), ledger.settled_reasons()
-    journal = unfinished_run(settings, profile, now)
-    return {
-        "profile": profile,
-        "files": scan.files,
-        "memories": asdict(counts),
-        "settled": reasons,
-        "skipped": [asdict(s) for s in skipped],
-        "live_version": live.version if live else None,
-        "last_success": live.timestamp if live else None,
-        "base": base_name(None, registry),
-        "unfinished_run": journal.run_dir.name if journal else None,
-        "publications_due": [v.version for v in registry.training_history if v.publication == "due"]
-        if registry
-        else [],
-        "publishes": settings.ollama.enabled,
-        "disk_free_bytes": shutil.disk_usage(settings.root).free,
-    }
-
-
-def _print_state(state: dict[str, Any]) -> None:
-    memories = state["memories"]
-    live = f"version {state['live_version']} of {state['last_success']}" if state["live_version"] else "none yet"
-    typer.echo(f"{state['profile']}")
-    typer.echo(f"  live        {live}")
-    typer.echo(f"  next base   {state['base']}")
-    typer.echo(
-        f"  memories    {memories['known']} known in {state['files']} files: {memories['trained']} trained, "
-        f"{memories['due']} due, {memories['settled']} settled, {memories['superseded']} superseded"
-    )
-    for reason, count in sorted(state["settled"].items()):
-        typer.echo(f"    settled   {count} {reason}")
-    skipped = [Skipped(**s) for s in state["skipped"]]
-    for item in skipped[:_SHOWN_SKIPPED]:
-        typer.echo(f"    set aside {_plain(item.source)}{' ' + _plain(item.unit) if item.unit else ''}: {item.reason}")
-    if len(skipped) > _SHOWN_SKIPPED:
-        for reason, count in Counter(s.reason for s in skipped[_SHOWN_SKIPPED:]).most_common():
-            typer.echo(f"    set aside {count} more: {reason}")
-    if state["unfinished_run"]:
-        typer.echo(f"  unfinished  {state['unfinished_run']}: `metahuman fine-tune` goes on with it")
-    if state["publications_due"] and state["publishes"]:
-        typer.echo(f"  waits for Ollama: version {', '.join(map(str, state['publications_due']))}")
-    typer.echo(f"  disk        {state['disk_free_bytes'] / _GIB:.1f} GiB free")
-
-
-def _plain(name: str) -> str:
-    """A file's name as it may be shown: control characters in it must not reach the terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
 
 
 def _print_history(registry: Registry, settings: Settings) -> None:
@@ -169,6 +94,9 @@ def _print_history(registry: Registry, settings: Settings) -> None:
 
 def history_text(registry: Registry, settings: Settings, width: int) -> str:
     """All versions as a table, or as a few lines each where the terminal's `width` (in columns) is too small for it."""
+    from rich.console import Console
+    from rich.table import Table
+
     rows = [_row(version, settings) for version in registry.training_history]
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
@@ -224,7 +152,6 @@ def _print_json(value: Any) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command()(status)
     app.command()(history)
     app.command()(base)
     app.command(name="check-config")(check_config)

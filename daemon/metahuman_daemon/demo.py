@@ -28,10 +28,11 @@ from metahuman_core.registering import fresh_registry
 from metahuman_core.registry import load_registry, update_registry
 from metahuman_core.settings import Settings, load_settings
 from metahuman_core.shipped import shipped
-from metahuman_daemon.commands_chat import open_talk
 from metahuman_daemon.commands_show import history
+from metahuman_daemon.demo_daemon import learn_by_itself
 from metahuman_daemon.fine_tune import fine_tune, publish_due
 from metahuman_daemon.setting_up import demo_model, set_up
+from metahuman_daemon.talks import open_talk
 from metahuman_daemon.view import ProgressView
 
 PROFILE = "tamsin"
@@ -66,16 +67,15 @@ def run_demo(root: Path, say: Callable[[str], None]) -> None:
     held_back = root / "held-back"
     with ProgressView() as view:
         _version(settings, 1, view, say)
-        if held_back.is_dir():
-            say(f"the newest third of the memories comes into {ProfilePaths(root, PROFILE).memory}")
-            _move_in(held_back, ProfilePaths(root, PROFILE).home)
-        _version(settings, 2, view, say)
+        if not _has(settings, 2):
+            say("\nVersion 2, by itself")
+            learn_by_itself(settings, PROFILE, held_back, 2, view, say)
         if settings.ollama.enabled:
             publish_due(settings, PROFILE, view, say)
         _ask_all(settings, view)
     history(username=PROFILE, config=root / "config.toml")
     say(f"\n{(time.monotonic() - began_s) / 60:.1f} minutes; all of it is in {root}. Go on with, for example:")
-    for command in ("chat", "status", "history", "fine-tune --dry-run", "doctor"):
+    for command in ("chat", "status", "history", "run", "doctor"):
         say(f"  metahuman {command} --config {root / 'config.toml'}")
 
 
@@ -125,17 +125,13 @@ def _newest_third(example: Path) -> frozenset[Path]:
     return frozenset(path for _, path in dated[len(dated) * 2 // 3 :])
 
 
-def _move_in(held_back: Path, home: Path) -> None:
-    for path in sorted(p for p in held_back.rglob("*") if p.is_file()):
-        target = home / path.relative_to(held_back)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(target)
-    shutil.rmtree(held_back)
+def _has(settings: Settings, number: int) -> bool:
+    registry = load_registry(settings.registry_path(PROFILE))
+    return registry is not None and registry.find(number) is not None
 
 
 def _version(settings: Settings, number: int, report: Report, say: Callable[[str], None]) -> None:
-    registry = load_registry(settings.registry_path(PROFILE))
-    if registry and registry.find(number):
+    if _has(settings, number):
         return
     say(f"\nVersion {number}")
     version = fine_tune(settings, Wish(PROFILE), report, say)

@@ -36,15 +36,27 @@ def say(line: str) -> None:
 
 
 def known_profiles(settings: Settings) -> list[str]:
-    """The configured profiles, or else the folders under `profiles/`."""
-    if settings.profiles:
-        return sorted(settings.profiles)
+    """The configured profiles, or else the folders under `profiles/` that have memories, or had them once.
+
+    Raises OSError where the system refuses.
+    """
+    return sorted(settings.profiles) or homes(settings)
+
+
+def homes(settings: Settings) -> list[str]:
+    """The folders under `profiles/` that have memories, or had them once. Raises OSError where the system refuses."""
     folder = settings.root / "profiles"
     if not folder.is_dir():
         return []
     # A clone brings the example along: it is nobody's profile, unless it is named.
     example = shipped("profiles/example")
-    return sorted(p.name for p in folder.iterdir() if (p / "memory").is_dir() and not p.samefile(example))
+    return sorted(
+        home.name
+        for home in folder.iterdir()
+        # One whose memories are missing (a drive that is not there) is still served: it waits for them.
+        if ((home / "memory").is_dir() or (home / "state" / "ledger.sqlite3").is_file())
+        and home.resolve() != example.resolve()
+    )
 
 
 def profile_of(settings: Settings, username: str | None) -> str:

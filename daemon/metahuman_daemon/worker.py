@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from metahuman_core.errors import MetahumanError, StoppedError
+from metahuman_core.errors import KilledError, MetahumanError, PassingError, StoppedError
 from metahuman_core.parent_death import named_parent
 from metahuman_core.progress import Progress, Report
+
+_LOG_BYTES = 1 << 20
+_SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run_child(arguments: list[str], log: Path, lock_fd: int | None, report: Report) -> str:
@@ -21,9 +24,11 @@ def run_child(arguments: list[str], log: Path, lock_fd: int | None, report: Repo
     Ctrl-C is passed on as SIGTERM: the child writes a checkpoint and ends, and StoppedError is raised.
     """
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if log.is_file() and log.stat().st_size > _LOG_BYTES:
+        log.unlink()
     with log.open("ab") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", "metahuman_daemon.child", *arguments],
+            [sys.executable, "-P", "-m", "metahuman_daemon.child", *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,
@@ -55,33 +60,56 @@ def _environment() -> dict[str, str]:
 def _listen(child: subprocess.Popen[str], log: Path, report: Report) -> str:
     last: dict[str, Any] = {}
     asked = False
+    killed_before = killed_for_memory()
     assert child.stdout is not None  # noqa: S101  # opened as a pipe by run_child
     while True:
         try:
             line = child.stdout.readline()
+            if not line:
+                return _outcome(child.wait(), last, log, killed_before)
+            said = json.loads(line)
+            if "progress" in said:
+                report(Progress(**said["progress"]))
+            else:
+                last = said
         except KeyboardInterrupt:
             if asked:
                 raise  # a second Ctrl-C means now; the next start goes on from the last checkpoint
             asked = True
             child.terminate()
             report(Progress("stop", note="finishing a checkpoint (Ctrl-C again: at once)"))
-            continue
-        if not line:
-            return _outcome(child.wait(), last, log)
-        said = json.loads(line)
-        if "progress" in said:
-            report(Progress(**said["progress"]))
-        else:
-            last = said
 
 
-def _outcome(code: int, last: dict[str, Any], log: Path) -> str:
+def _outcome(code: int, last: dict[str, Any], log: Path, killed_before: int) -> str:
     """The result, or the error that the child's last words and its exit status come to."""
-    if code == 0:
+    if code == 0 and "result" in last:
         return str(last["result"])
     if code == StoppedError.exit_code:
         raise StoppedError(str(last.get("error", "stopped")), "the same command goes on")
     if "error" in last:
-        raise MetahumanError(str(last["error"]), str(last["hint"]))
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-    raise MetahumanError(f"the cycle's process {how}", f"the same command goes on; {log} may say more")
+        kind = PassingError if last.get("passing") else MetahumanError
+        raise kind(str(last["error"]), str(last["hint"]))
+    if code >= 0:
+        raise MetahumanError(
+            f"the cycle's process ended with exit status {code}", f"the same command goes on; {log} may say more"
+        )
+    if code == -signal.SIGKILL and killed_for_memory() > killed_before:
+        raise KilledError(
+            "the kernel killed the cycle's process for want of memory",
+            "the same command goes on; lower training.batch_samples or max_tokens, or stop what else needs memory",
+        )
+    # A signal that the process brought on itself is a fault of its own.
+    kind = KilledError if -code in _SENT_BY_OTHERS else MetahumanError
+    raise kind(
+        f"the cycle's process was killed by {signal.Signals(-code).name}",
+        f"the same command goes on; {log} may say more",
+    )
+
+
+def killed_for_memory() -> int:
+    """How many processes the kernel has killed for want of memory since it started (0 where it does not say)."""
+    try:
+        counters = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in counters if line.startswith("oom_kill ")), 0)

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from metahuman_core.layout import cycle_lock_path
+from metahuman_core.locks import cycle_lock
 from metahuman_core.registry import load_registry
 from metahuman_core.settings import Settings
 from metahuman_daemon.cli import main
@@ -450,6 +452,14 @@ def test_reset_without_a_version_makes_no_registry(root: Root) -> None:
     root.profile()
     assert root.metahuman("reset").code == DONE
     assert not (root.folder / "etc" / "model-registry.json").exists()
+
+
+def test_reset_beside_a_cycle_is_told_so_because_the_cycle_would_undo_it(root: Root) -> None:
+    root.profile()
+    with cycle_lock(cycle_lock_path(root.folder), "another run"):
+        said = root.metahuman("reset")
+    assert said.code == BUSY
+    assert "a cycle is running (another run" in said.err
 
 
 def test_doctor_names_what_is_wrong_and_the_way_out(root: Root) -> None:

@@ -1,4 +1,4 @@
-"""What `etc/` and `profiles/example` hold is in the wheel, where the code looks for it."""
+"""What `etc/`, `systemd/` and `profiles/example` hold is in the wheel, where the code looks for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
 
 
 def test_every_shipped_file_is_in_the_wheel(names: frozenset[str]) -> None:
-    for folder in ("etc", "profiles/example"):
+    for folder in ("etc", "systemd", "profiles/example"):
         for path in (REPOSITORY / folder).rglob("*"):
             if path.is_file():
                 assert f"metahuman_core/shipped/{path.relative_to(REPOSITORY).as_posix()}" in names

@@ -67,6 +67,7 @@ class OllamaDouble:
     folder: Path
     port: int = 0
     answer: str = ANSWER
+    on_card: bool = False
     log: list[Seen] = field(default_factory=list)
     runners: dict[str, Runner] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
@@ -302,7 +303,9 @@ class Handler(BaseHTTPRequestHandler):
                 self._json(200, {"cloud": {"disabled": True, "source": "env"}})
             case "/api/ps":
                 runners = sorted(double.runners.items(), key=lambda item: item[1].expires, reverse=True)
-                self._json(200, {"models": [running(double.store, runner) for _, runner in runners]})
+                self._json(
+                    200, {"models": [running(double.store, runner, on_card=double.on_card) for _, runner in runners]}
+                )
             case "/api/tags":
                 models = sorted(double.store.manifests.values(), key=lambda model: model.modified, reverse=True)
                 self._json(200, {"models": [tag(double.store, model) for model in models]})

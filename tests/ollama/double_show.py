@@ -43,12 +43,13 @@ def tag(store: Store, model: Manifest) -> dict[str, Any]:
     return entry | {"details": details(store, model, model.parent) | lengths, "capabilities": ["completion"]}
 
 
-def running(store: Store, runner: Runner) -> dict[str, Any]:
+def running(store: Store, runner: Runner, *, on_card: bool) -> dict[str, Any]:
+    """An entry of ps. The recorded servers had no card; one that has puts all of a small model there."""
     model = runner.manifest
     return {
         "name": runner.name, "model": runner.name, "size": 160222411, "digest": model.digest,
         "details": details(store, model), "expires_at": runner.expires.isoformat().replace("+00:00", "Z"),
-        "size_vram": 0, "context_length": 2048,
+        "size_vram": 160222411 if on_card else 0, "context_length": 2048,
     }  # fmt: skip
 
 

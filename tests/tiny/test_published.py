@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from metahuman_core.errors import MetahumanError
 from metahuman_core.registry import Version
+from metahuman_daemon.fine_tune import publish_all
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ollama"))  # the tests are no package
 
@@ -54,3 +57,21 @@ def test_a_server_that_is_down_leaves_it_due_and_the_next_try_finishes(grown: Ro
         ollama.start()
         assert grown.metahuman("publish").code == 0
     assert live(grown).publication == "done"
+
+
+def test_a_version_that_cannot_be_published_does_not_hold_up_the_others(grown: Root, tmp_path: Path) -> None:
+    path = grown.folder / "etc" / "model-registry.json"
+    registry = json.loads(path.read_text(encoding="utf-8"))
+    (one,) = registry["training_history"]
+    label = one["run_label"]
+    older = json.loads(json.dumps(one).replace(label, f"2020-01-01{label[10:]}"))
+    registry["training_history"] = [
+        {**older, "outcome": "superseded", "publication": "due"},
+        {**one, "version": 2, "publication": "due"},
+    ]
+    path.write_text(json.dumps(registry), encoding="utf-8")
+    with OllamaDouble("0.33.0-rc2", tmp_path / "models") as ollama:
+        grown.set("ollama", f'host = "{ollama.url}"')
+        with pytest.raises(MetahumanError, match="version 1 has no GGUF"):
+            publish_all(grown.settings(), "ines", lambda _: None, lambda _: None)
+    assert [version.publication for version in grown.registry().training_history] == ["due", "done"]

@@ -19,7 +19,8 @@ from metahuman_core.prepare import (
     Wish,
     command_sha256,
     discard_unfinished,
-    resume_or_refuse,
+    is_same_command,
+    refuse_other,
     sources,
     sweep,
     unfinished_run,
@@ -64,7 +65,8 @@ def test_the_same_command_goes_on_and_another_is_refused(
 ) -> None:
     wish = Wish("anna", mode="dual")
     journal = Journal.begin(run_folder(settings), replace(plan(), command_sha256=command_sha256(settings, wish)), now)
-    assert resume_or_refuse(settings, wish, journal) == journal.run_dir
+    refuse_other(settings, wish, journal)
+    assert is_same_command(settings, wish, journal)
     others = [
         (settings, Wish("anna")),
         (settings, Wish("anna", mode="dual", max_memories=3)),
@@ -73,7 +75,7 @@ def test_the_same_command_goes_on_and_another_is_refused(
     ]
     for other_settings, other_wish in others:
         with pytest.raises(MetahumanError, match="unfinished") as refused:
-            resume_or_refuse(other_settings, other_wish, journal)
+            refuse_other(other_settings, other_wish, journal)
         assert "--discard" in refused.value.hint
 
 
@@ -160,4 +162,4 @@ def test_a_plan_in_a_journal_of_another_kind_is_a_clear_error(settings: Settings
     journal = unfinished_run(settings, "anna", now)
     assert journal is not None
     with pytest.raises(MetahumanError, match="cannot be understood"):
-        resume_or_refuse(settings, Wish("anna"), journal)
+        refuse_other(settings, Wish("anna"), journal)

@@ -1,4 +1,4 @@
-"""Judges memories once: which count, and why the others are settled. Pure.
+"""Judges memories once: which count, and why the others are settled. Pure, but for the index of those that count.
 
 Invariant: the verdict follows from the memory, the settings and the memories judged before it; the same memories in the
 same order are judged the same.
@@ -7,11 +7,10 @@ same order are judged the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from metahuman_core.dataset.near import NearIndex
 from metahuman_core.journal import digest_of
-from metahuman_core.ledger import NEARLY_THE_SAME
+from metahuman_core.ledger import NEARLY_THE_SAME, NearIndex
 from metahuman_core.memories.model import Memory
 from metahuman_core.settings import DatasetSettings
 
@@ -25,32 +24,25 @@ def judging_sha256(settings: DatasetSettings) -> str:
     return digest_of(["v1", settings.weights, settings.min_chars, settings.near_duplicate])
 
 
-def whole_text(memory: Memory) -> str:
-    """All that a memory says, in one string."""
-    return "\n".join(turn.text for turn in memory.turns) if memory.turns else memory.text
+def judge(memories: Iterable[Memory], index: NearIndex, settings: DatasetSettings) -> Iterator[tuple[str, str]]:
+    """Give (digest, reason) for each memory; an empty reason: it counts, and is added to the index.
 
-
-def judge(memories: Iterable[Memory], kept: Iterable[Memory], settings: DatasetSettings) -> list[tuple[str, str]]:
-    """Give (digest, reason) for each memory; an empty reason: it counts. `kept` were judged before and count."""
-    index = NearIndex(settings.near_duplicate)
-    for memory in kept:
-        index.add(whole_text(memory))
-    verdicts = []
+    A verdict is to be written before the next one is asked for: it may follow from it.
+    """
     for memory in memories:
         reason = memory.unfit or _junk(memory, settings) or _sampled_out(memory, settings)
         if not reason:
-            text = whole_text(memory)
+            text = memory.whole_text
             reason = NEARLY_THE_SAME if index.has(text) else ""
             if not reason:
-                index.add(text)
-        verdicts.append((memory.digest, reason))
-    return verdicts
+                index.add(memory.digest, text)
+        yield memory.digest, reason
 
 
 def _junk(memory: Memory, settings: DatasetSettings) -> str:
     if memory.turns and not any(turn.role == "assistant" and turn.text.strip() for turn in memory.turns):
         return "a conversation without an answer"
-    text = _URL.sub("", whole_text(memory))
+    text = _URL.sub("", memory.whole_text)
     if len(text.strip()) < settings.min_chars:
         return "too short"
     letters = _LETTERS.findall(text)

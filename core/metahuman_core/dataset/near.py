@@ -1,7 +1,7 @@
-"""Near duplicates by Jaccard similarity of word triples, exact and in about linear time.
+"""Near duplicates by Jaccard similarity of word triples, exact and in about linear time. Pure.
 
-Two sets with similarity t or more must share one of the first n - ceil(t·n) + 1 of their elements in any fixed order
-(prefix filtering, Chaudhuri et al. 2006), so that only those are indexed, and only who meets there is compared.
+Invariant: two sets with similarity t or more share one of the first n - ceil(t·n) + 1 of their elements in any fixed
+order (prefix filtering, Chaudhuri et al. 2006), so that only those need an index, and only who meets there is compared.
 """
 
 from __future__ import annotations
@@ -27,31 +27,12 @@ def shingles(text: str) -> frozenset[int]:
     return frozenset(int.from_bytes(blake2b(gram.encode(), digest_size=8).digest()) for gram in grams)
 
 
-class NearIndex:
-    """Finds an earlier text that is nearly the same. `threshold`: Jaccard similarity, above 0 and up to 1."""
+def likeness(grams: frozenset[int], others: frozenset[int]) -> float:
+    """Jaccard similarity, 0 where nothing is shared."""
+    shared = len(grams & others)
+    return shared / (len(grams) + len(others) - shared) if shared else 0.0
 
-    def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
-        self._sets: list[tuple[frozenset[int], frozenset[str]]] = []
-        self._at: dict[int, list[int]] = {}
 
-    def has(self, text: str) -> bool:
-        """Whether an earlier text is as similar as that and tells the same names and numbers."""
-        grams, told = shingles(text), telling(text)
-        candidates = {place for gram in self._prefix(grams) for place in self._at.get(gram, ())}
-        for place in candidates:
-            other, other_told = self._sets[place]
-            shared = len(grams & other)
-            if told == other_told and shared and shared / (len(grams) + len(other) - shared) >= self._threshold:
-                return True
-        return False
-
-    def add(self, text: str) -> None:
-        """Remember a text."""
-        grams = shingles(text)
-        for gram in self._prefix(grams):
-            self._at.setdefault(gram, []).append(len(self._sets))
-        self._sets.append((grams, telling(text)))
-
-    def _prefix(self, grams: frozenset[int]) -> list[int]:
-        return sorted(grams)[: len(grams) - math.ceil(self._threshold * len(grams)) + 1]
+def prefix(grams: frozenset[int], threshold: float) -> list[int]:
+    """The elements of which any set with this likeness must share one in its own prefix."""
+    return sorted(grams)[: len(grams) - math.ceil(threshold * len(grams)) + 1]

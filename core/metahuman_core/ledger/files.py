@@ -1,92 +1,92 @@
-"""What the files say: the half of the ledger that follows the memory folders.
+"""What the files say: memories, the slots they stand in, and what was set aside.
 
 Invariants: a file is read again only if (mtime_ns, size, inode) changed; a memory is its content's hash; a memory that
-no slot (file and unit) says any more is superseded, and one whose file vanished or broke stays as it was.
+no slot (file and unit) says any more is superseded, and one whose file vanished or broke stays as it was. A file's row
+is written after all that it says: killed in between, it is read again and nothing is lost.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection
+from functools import partial
 
-from metahuman_core.ledger.database import NEARLY_THE_SAME, count, transaction
+from metahuman_core.ledger.database import NEARLY_THE_SAME, Changes
+from metahuman_core.ledger.rows import COLUMNS, row_of
 from metahuman_core.memories.model import Memory, Skipped
+from metahuman_core.memories.opened import NO_PERMISSION
 from metahuman_core.memories.read import Limits, read
-from metahuman_core.memories.walk import FoundFile, walk
+from metahuman_core.memories.walk import FoundFile
 
-_FILES_PER_COMMIT = 500
 _PAGES = (".md", ".markdown", ".txt")
-
-
-@dataclass(frozen=True, slots=True)
-class ScanReport:
-    """What a scan met: files there are, files read because they changed, memories never seen before."""
-
-    files: int
-    files_read: int
-    new_memories: int
-    skipped: int
+_LARGEST_INTEGER = (1 << 63) - 1
 
 
 class Files:
-    """The files that were seen, the memories in them, and what was set aside."""
+    """Reads the files that changed, and remembers them, through `changes`."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, changes: Changes, limits: Limits) -> None:
         self._db = db
+        self._changes = changes
+        self._limits = limits
+        self.read = 0
+        self.new_memories = 0
 
-    def scan(self, folders: Sequence[tuple[str, Path]], limits: Limits) -> ScanReport:
-        """Bring the ledger up to what lies in `folders` (a label for `source`, and the folder)."""
-        found: list[tuple[str, FoundFile]] = []
-        set_aside: set[str] = set()
-        with transaction(self._db):
-            for label, folder in folders:
-                for item in walk(folder):
-                    source = f"{label}/{item.source}"
-                    if isinstance(item, Skipped):
-                        self._skip(Skipped(source, item.reason, item.unit))
-                        set_aside.add(source)
-                    else:
-                        found.append((source, item))
-            self._forget_skipped([label for label, _ in folders], set_aside | {source for source, _ in found})
-        changed = [(source, file) for source, file in found if not self._is_known(source, file)]
-        new = 0
-        for start in range(0, len(changed), _FILES_PER_COMMIT):
-            with transaction(self._db):
-                for source, file in changed[start : start + _FILES_PER_COMMIT]:
-                    new += self._read_file(source, file, limits)
-        return ScanReport(len(found), len(changed), new, count(self._db, "SELECT count(*) FROM skipped"))
+    def is_known(self, folder: str, name: str, status: os.stat_result) -> bool:
+        """Whether the file was read as it is now."""
+        row = self._db.execute(
+            "SELECT mtime_ns, size, inode FROM files WHERE folder = ? AND name = ?", (folder, name)
+        ).fetchone()
+        return bool(row == (_storable(status.st_mtime_ns), status.st_size, _storable(status.st_ino)))
 
-    def _forget_skipped(self, labels: Sequence[str], there: set[str]) -> None:
-        """What was set aside and is gone needs no reason any more; a folder that is not there today keeps its own."""
-        for (source,) in self._db.execute("SELECT DISTINCT source FROM skipped").fetchall():
-            if source not in there and any(source.startswith(f"{label}/") for label in labels):
-                self._db.execute("DELETE FROM skipped WHERE source = ?", (source,))
+    def forget_others(self, folder: str, there: Collection[str]) -> None:
+        """Forget the files of a folder that are not `there` any more. (What they said stays.)"""
+        for (name,) in self._db.execute("SELECT name FROM files WHERE folder = ?", (folder,)):
+            if name not in there:
+                self._changes.add(partial(self._forget, f"{folder}/{name}"))
 
-    def _is_known(self, source: str, file: FoundFile) -> bool:
-        row = self._db.execute("SELECT mtime_ns, size, inode FROM files WHERE source = ?", (source,)).fetchone()
-        return bool(row == (file.mtime_ns, file.size_bytes, file.inode))
+    def set_aside(self, source: str, reason: str = "") -> None:
+        """Write down why something is not read; without a reason, that there is none any more."""
+        self._changes.add(partial(self._clear, source))
+        if reason:
+            self._changes.add(partial(self._skip, source, Skipped(source, reason)))
 
-    def _read_file(self, source: str, file: FoundFile, limits: Limits) -> int:
-        self._db.execute("DELETE FROM skipped WHERE source = ?", (source,))
-        new = 0
+    def read_file(self, source: str, found: FoundFile) -> None:
+        """Take what a file says."""
+        self.read += 1
+        self._changes.add(partial(self._clear, source))
         units: set[str] = set()
-        whole = True
-        for item in read(file, limits):
+        whole, refused = True, False
+        for item in read(found, self._limits):
             if isinstance(item, Skipped):
-                self._skip(Skipped(source, item.reason, item.unit))
+                self._changes.add(partial(self._skip, source, item))
                 whole = False
-                continue
-            new += self._add(source, item)
-            units.add(item.unit)
-        if whole and file.path.suffix.lower() in _PAGES:
-            self._leave(source, units)
+                refused = item.reason == NO_PERMISSION
+            else:
+                self._changes.add(partial(self._take, source, item), _size_bytes(item))
+                units.add(item.unit)
+        if whole and found.path.suffix.lower() in _PAGES:
+            self._changes.add(partial(self._leave, source, units))
+        # Being allowed to read a file changes nothing by which it is known: it is tried whenever its folder changed.
+        self._changes.add(partial(self._forget, source) if refused else partial(self._remember, source, found))
+
+    def _remember(self, source: str, found: FoundFile) -> None:
+        folder, _, name = source.rpartition("/")
         self._db.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (source, file.mtime_ns, file.size_bytes, file.inode)
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
+            (folder, name, _storable(found.mtime_ns), found.size_bytes, _storable(found.inode)),
         )
-        return new
+
+    def _forget(self, source: str) -> None:
+        folder, _, name = source.rpartition("/")
+        self._db.execute("DELETE FROM files WHERE folder = ? AND name = ?", (folder, name))
+
+    def _clear(self, source: str) -> None:
+        self._db.execute("DELETE FROM skipped WHERE source = ?", (source,))
+
+    def _skip(self, source: str, item: Skipped) -> None:
+        self._db.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", (source, item.unit, item.reason))
 
     def _leave(self, source: str, units: set[str]) -> None:
         """Sections that a page no longer has are superseded. (An export that has shrunk takes nothing with it.)"""
@@ -97,31 +97,18 @@ class Files:
 
     def _reopen_duplicates(self) -> None:
         """What was nearly the same as a memory that is superseded now may be the one that counts."""
-        self._db.execute("UPDATE memories SET settled = '', settled_under = '' WHERE settled = ?", (NEARLY_THE_SAME,))
+        self._db.execute(
+            "UPDATE memories SET settled = '', settled_under = '' WHERE settled <> '' AND settled = ?",
+            (NEARLY_THE_SAME,),  # the first condition is the index's own
+        )
 
-    def _skip(self, item: Skipped) -> None:
-        self._db.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", (item.source, item.unit, item.reason))
-
-    def _add(self, source: str, memory: Memory) -> int:
-        digest = memory.digest
-        when = memory.happened_at.isoformat() if memory.happened_at else None
-        body = json.dumps([[t.role, t.text] for t in memory.turns] if memory.turns else memory.text, ensure_ascii=False)
+    def _take(self, source: str, memory: Memory) -> None:
+        digest, *_ = row = row_of(memory, source)
         added = self._db.execute(
-            "INSERT OR IGNORE INTO memories (digest, source, unit, kind, mode, happened_at, title, tags, body, unfit)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                digest,
-                source,
-                memory.unit,
-                memory.kind,
-                memory.mode,
-                when,
-                memory.title,
-                json.dumps(memory.tags),
-                body,
-                memory.unfit,
-            ),
+            f"INSERT OR IGNORE INTO memories (digest, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            row,
         ).rowcount
+        self.new_memories += added
         if not added:
             # Flags may have changed though the text did not: whether it may be trained is as the file says today.
             self._db.execute(
@@ -135,9 +122,12 @@ class Files:
             self._db.execute("INSERT OR REPLACE INTO slots VALUES (?, ?, ?)", (source, memory.unit, digest))
             if slot is not None:
                 self._reopen_duplicates()
-        return added
 
-    def skipped(self) -> list[Skipped]:
-        """Everything that was set aside, with its reason."""
-        rows = self._db.execute("SELECT source, reason, unit FROM skipped ORDER BY source, unit")
-        return [Skipped(source, reason, unit) for source, reason, unit in rows]
+
+def _storable(number: int) -> int:
+    """SQLite's integers have a sign; file systems number their files with 64 bits, and know times after 2262."""
+    return number & _LARGEST_INTEGER
+
+
+def _size_bytes(memory: Memory) -> int:
+    return len(memory.text) + sum(len(turn.text) for turn in memory.turns)

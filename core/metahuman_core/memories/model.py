@@ -52,6 +52,11 @@ class Memory:
         return content_digest(self.turns, self.text)
 
     @property
+    def whole_text(self) -> str:
+        """All that it says, in one string."""
+        return "\n".join(turn.text for turn in self.turns) if self.turns else self.text
+
+    @property
     def instant(self) -> str:
         """When it happened, in UTC, as text that sorts as time does ("", before all others, where nobody knows)."""
         return self.happened_at.astimezone(UTC).isoformat() if self.happened_at else ""

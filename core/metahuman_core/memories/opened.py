@@ -20,13 +20,14 @@ _KIB = 1024
 
 SYMLINK = "a symbolic link, which is not followed"
 NOT_REGULAR = "not a regular file"
+NO_PERMISSION = "no permission to read it"
 
 _REASONS = {
     errno.ELOOP: SYMLINK,
     errno.ENXIO: NOT_REGULAR,
     errno.EISDIR: NOT_REGULAR,
-    errno.EACCES: "no permission to read it",
-    errno.EPERM: "no permission to read it",
+    errno.EACCES: NO_PERMISSION,
+    errno.EPERM: NO_PERMISSION,
     errno.ENOENT: "it went away before it was read",
     errno.ENAMETOOLONG: "its path is too long for the system",
 }
@@ -62,10 +63,14 @@ def open_regular(path: Path) -> BinaryIO:
 
 def read_whole(file: BinaryIO, max_bytes: int) -> bytes:
     """All of `file`, refused as soon as it is known to hold more than `max_bytes`."""
-    if os.fstat(file.fileno()).st_size > max_bytes:
+    size = os.fstat(file.fileno()).st_size
+    if size > max_bytes:
         raise UnreadableError(larger_than(max_bytes))
-    raw = file.read(max_bytes + 1)
-    if len(raw) > max_bytes:  # it grew in the meantime
+    # Python makes room for all that is asked for, and for the limit that takes longer than reading a small file.
+    raw = file.read(size + 1)
+    if len(raw) > size:  # it grew in the meantime
+        raw += file.read(max_bytes + 1 - len(raw))
+    if len(raw) > max_bytes:
         raise UnreadableError(larger_than(max_bytes))
     return raw
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import httpx
 import ollama
 
-from metahuman_core.errors import MetahumanError
+from metahuman_core.errors import MetahumanError, PassingError
 from metahuman_core.ollama.address import base_url, is_loopback
 from metahuman_core.ollama.shown import Listed, ShownModel, read_shown
 
@@ -39,7 +39,7 @@ _ADVICE = (
 )
 
 
-class OllamaDown(MetahumanError):  # noqa: N818 - a state of the world, not of the code
+class OllamaDown(PassingError):  # noqa: N818 - a state of the world, not of the code
     """No server answers, or it is too busy to: later it may."""
 
 
@@ -56,12 +56,15 @@ class OllamaConfused(MetahumanError):  # noqa: N818 - as above
 
 
 class OllamaClient:
-    """One server. Use it as a context manager, or `close` it."""
+    """One server. Use it as a context manager, or `close` it.
 
-    def __init__(self, host: str | None = None) -> None:
+    `read_within_s` is for who only looks: to make a model takes as long as it takes, and is silent for minutes.
+    """
+
+    def __init__(self, host: str | None = None, *, read_within_s: float | None = None) -> None:
         self.url = base_url(host or os.environ.get("OLLAMA_HOST"))
-        # No read timeout: a create of a large GGUF is silent for minutes. A proxy never leads to our own machine.
-        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S, read=read_within_s)
+        # A proxy never leads to our own machine.
         remote = not is_loopback(self.url)
         self._api = ollama.Client(self.url, timeout=timeout, trust_env=remote, verify=_tls())
         key = os.environ.get("OLLAMA_API_KEY")
@@ -90,7 +93,9 @@ class OllamaClient:
         """The models that are loaded."""
         with self._told_apart():
             models = self._api.ps().models
-        return [Listed(m.model or "", m.digest or "", int(m.size or 0), int(m.size_vram or 0)) for m in models]
+        return [
+            Listed(m.model or "", m.digest or "", int(m.size or 0), int(m.size_vram or 0), m.expires_at) for m in models
+        ]
 
     def tags(self) -> list[Listed]:
         """The models that the server has."""
@@ -212,9 +217,10 @@ class OllamaClient:
             raise OllamaConfused(f"what answers at {self.url} is not Ollama: {error}".split("\n")[0]) from error
 
     def _refusal(self, status: int, message: str) -> MetahumanError:
-        if message.lstrip().startswith("<"):
+        page = message.lstrip().startswith("<")
+        if page and status not in _BUSY:
             return OllamaConfused(f"what answers at {self.url} is not Ollama: a page with status {status}")
-        message = message.strip() or "no reason given"
+        message = f"status {status}" if page else message.strip() or "no reason given"
         if status in _BUSY:
             return OllamaDown(f"Ollama at {self.url} is busy: {message}", "it will be tried again")
         if status == httpx.codes.FORBIDDEN:

@@ -18,6 +18,7 @@ from metahuman_core.ollama.modelfile import OllamaModel, to_request
 from metahuman_core.ollama.shown import ShownModel
 
 ALIAS_TAG = "latest"
+_NAMED = ("family", "quantisation")
 _SMOKE_OPTIONS = {"num_predict": 8, "temperature": 0}
 
 
@@ -152,7 +153,12 @@ def differences(shown: ShownModel, wanted: OllamaModel, facts: GgufFacts) -> lis
     if wanted.template is not None:
         pairs.append(("template", shown.template, wanted.template))
     pairs.append(("license", shown.license, "\n".join(wanted.license)))
-    found = [f"its {what} is {have!r}, not {want!r}" for what, have, want in pairs if have != want]
+    # Short values are named; the person's own words are not: this goes into logs and messages.
+    found = [
+        f"its {what} is {have!r}, not {want!r}" if what in _NAMED else f"its {what} is another"
+        for what, have, want in pairs
+        if have != want
+    ]
     if shown.messages != wanted.messages:
         found.append("its messages are others")
     for key, value in wanted.merged_parameters().items():  # Ollama may add some, with a template that it knows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 
@@ -25,12 +26,13 @@ class ShownModel:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A model in `tags` (`digest` of its manifest), or one that is loaded, in `ps` (`vram_bytes`)."""
+    """A model in `tags` (`digest` of its manifest), or one that is loaded, in `ps` (`vram_bytes`, `expires_at`)."""
 
     name: str
     digest: str
     size_bytes: int
     vram_bytes: int = 0
+    expires_at: datetime | None = None
 
 
 def read_shown(raw: dict[str, Any]) -> ShownModel:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from metahuman_core.converter import python_path
-from metahuman_core.errors import MetahumanError, StoppedError
+from metahuman_core.errors import MetahumanError, PassingError, StoppedError
 from metahuman_core.parent_death import die_with_parent, named_parent
 from metahuman_core.progress import StopRequested
 
@@ -26,7 +26,14 @@ def run_program(module: str, *arguments: str, what: str, log: Path, stop: StopRe
         **named_parent(),
         "PYTHONPATH": f"{python_path()}:{os.environ.get('PYTHONPATH', '')}".rstrip(":"),
     }
-    command = [sys.executable, "-m", "metahuman_core.steps.programs", f"metahuman_core.steps.{module}", *arguments]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "metahuman_core.steps.programs",
+        f"metahuman_core.steps.{module}",
+        *arguments,
+    ]
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
@@ -40,7 +47,7 @@ def run_program(module: str, *arguments: str, what: str, log: Path, stop: StopRe
                 process.wait()
     if code and shutil.disk_usage(log.parent).free < _FULL_BYTES:
         # Native code does not say why a write failed, and what it said may not have fitted into the log.
-        raise MetahumanError(f"{what} failed: No space left on device", "make room and run the same command again")
+        raise PassingError(f"{what} failed: No space left on device", "make room and run the same command again")
     if code:
         raise MetahumanError(f"{what} failed: {_reason(code, log, begin)}", f"the whole of it is in {log}")
 

@@ -23,7 +23,7 @@ SECRET = "Ida's address"
 
 
 def found(path: Path) -> FoundFile:
-    return FoundFile(path, path.name, 0, 0, 0)
+    return FoundFile(path, path.name, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_files_come_in_the_same_order_whatever_order_they_were_made_in(tmp_path:
 def test_a_found_file_tells_what_its_inode_says(tmp_path: Path) -> None:
     status = put(tmp_path / "a.json").stat()
     (entry,) = walk(tmp_path)
-    assert entry == FoundFile(tmp_path / "a.json", "a.json", status.st_mtime_ns, 2, status.st_ino)
+    assert entry == FoundFile(tmp_path / "a.json", "a.json", status.st_mtime_ns, 2, status.st_ino, status.st_ctime_ns)
 
 
 @pytest.mark.parametrize(

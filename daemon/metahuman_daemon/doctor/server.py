@@ -1,0 +1,54 @@
+"""Ollama: whether it answers, and who else can reach it."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+from metahuman_core.errors import MetahumanError
+from metahuman_core.ollama.address import is_loopback
+from metahuman_core.ollama.client import OllamaClient
+from metahuman_core.settings import Settings
+from metahuman_daemon.doctor.finding import Finding
+
+_LISTENS = "0A"
+_DEFAULT_PORT = 11434
+_RISK = "everybody on the network can use and delete its models"
+
+
+def ollama(settings: Settings, net: Path = Path("/proc/net")) -> Iterator[Finding]:
+    """Whether the server answers, and whether it listens to the whole network."""
+    if not settings.ollama.enabled:
+        yield Finding("ok", "Ollama is off in the config")
+        return
+    port: int | None = _DEFAULT_PORT
+    try:
+        with OllamaClient(settings.ollama.host or None) as client:
+            port = urllib.parse.urlsplit(client.url).port if is_loopback(client.url) else None
+            yield Finding("ok", f"Ollama {client.version()} at {client.url}")
+    except MetahumanError as error:
+        yield Finding("warning", error.message, "versions are registered all the same, and published when it answers")
+    if port is not None and listens_to_everybody(port, net):
+        yield Finding(
+            "warning",
+            f"something listens on port {port} of all this machine's addresses; if it is Ollama, {_RISK}",
+            "`systemctl edit ollama`: [Service] Environment=OLLAMA_HOST=127.0.0.1; or close the port in the firewall",
+        )
+    elif os.environ.get("OLLAMA_HOST", "").startswith("0.0.0.0"):  # noqa: S104  # looked for, not bound
+        yield Finding("warning", f"OLLAMA_HOST is 0.0.0.0: {_RISK}")
+
+
+def listens_to_everybody(port: int, net: Path) -> bool:
+    """Whether a socket listens at 0.0.0.0 or [::] on this port, by the kernel's tables (tcp and tcp6, see proc(5))."""
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = (net / table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            address, _, local_port = fields[1].partition(":")
+            if fields[3] == _LISTENS and int(local_port, 16) == port and not address.strip("0"):
+                return True
+    return False

@@ -1,0 +1,1 @@
+"""The daemon: watches, decides, runs one job at a time."""

@@ -1,0 +1,137 @@
+"""What is known of a profile: its memories by their states, its versions, what was set aside, the disk.
+
+Invariant: a folder that is missing stops everything and changes nothing: what was known of it stays known.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from metahuman_core.layout import ProfilePaths
+from metahuman_core.ledger import Counts, Ledger
+from metahuman_core.lineage import base_name, learned_ancestry, next_ancestry
+from metahuman_core.memories.model import Skipped
+from metahuman_core.memories.walk import FoundFile
+from metahuman_core.preflight import next_version_bytes
+from metahuman_core.prepare import look, missing_sources, unfinished_run
+from metahuman_core.registry import Registry, load_registry
+from metahuman_core.settings import Settings
+
+_SHOWN_SKIPPED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at a profile. `pending`: what a cycle would train and no live version has; `skipped`: the first ones."""
+
+    profile: str
+    at: datetime
+    missing: tuple[str, ...]
+    files: int
+    memories: Counts
+    pending: int
+    settled: dict[str, int]
+    skipped: tuple[Skipped, ...]
+    skipped_total: int
+    base: str
+    live_version: int | None
+    last_success: str | None
+    publications_due: tuple[int, ...]
+    publishes: bool
+    unfinished_run: str
+    disk_free_bytes: int
+    disk_needed_bytes: int
+
+
+class Eyes:
+    """Looks at one profile again and again, and reads no more than what has changed."""
+
+    def __init__(self, settings: Settings, profile: str) -> None:
+        self._settings = settings
+        self._profile = profile
+        self._paths = ProfilePaths(settings.root, profile)
+        self._ledger = Ledger(self._paths.ledger)
+        self._stamp: tuple[int, int, int] | None = None
+        self._last: Seen | None = None
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._ledger.close()
+
+    def let_go(self) -> None:
+        """Give memory back that is not needed until the next look."""
+        self._ledger.let_go()
+        with suppress(AttributeError):  # musl has none
+            ctypes.CDLL(None).malloc_trim(0)
+
+    def registry_changed(self) -> bool:
+        """Whether somebody has written the registry since the last look."""
+        return self._last is not None and _stamp(self._settings.registry_path(self._profile)) != self._stamp
+
+    def see(
+        self,
+        only: Collection[Path] | None = None,
+        steady: Callable[[FoundFile], bool] | None = None,
+        *,
+        afresh: bool = False,
+    ) -> Seen:
+        """Look at `only` these folders, or (None) at everything; `afresh`: also where no file and no registry changed.
+
+        Raises MetahumanError for a registry that cannot be understood.
+        """
+        settings, profile, ledger = self._settings, self._profile, self._ledger
+        path = settings.registry_path(profile)
+        stamp = _stamp(path)
+        registry = load_registry(path)
+        missing = missing_sources(settings, profile, ledger)
+        changed = afresh or not only or self._last is None or stamp != self._stamp or missing != self._last.missing
+        files = self._last.files if self._last else 0
+        if not missing:
+            report = look(settings, profile, ledger, registry, only=only, steady=steady)
+            files = report.files
+            changed = changed or report.files_read > 0
+        if changed or self._last is None:
+            self._last = self._whole(registry, missing, files)
+            self._stamp = stamp
+        return self._last
+
+    def _whole(self, registry: Registry | None, missing: tuple[str, ...], files: int) -> Seen:
+        settings, ledger = self._settings, self._ledger
+        live = registry.live() if registry else None
+        counts, skipped = ledger.counts(next_ancestry(registry)), ledger.skipped()
+        journal = unfinished_run(settings, self._profile, lambda: datetime.now(UTC))
+        due = tuple(v.version for v in registry.training_history if v.publication == "due") if registry else ()
+        return Seen(
+            profile=self._profile,
+            at=datetime.now(UTC),
+            missing=missing,
+            files=files,
+            memories=counts,
+            pending=ledger.due_count(learned_ancestry(registry), settings.dataset.mode),
+            settled=ledger.settled_reasons(),
+            skipped=tuple(skipped[:_SHOWN_SKIPPED]),
+            skipped_total=len(skipped),
+            base=base_name(None, registry),
+            live_version=live.version if live else None,
+            last_success=live.timestamp if live else None,
+            publications_due=due,
+            publishes=settings.ollama.enabled,
+            unfinished_run=journal.run_dir.name if journal else "",
+            disk_free_bytes=shutil.disk_usage(settings.root).free,
+            disk_needed_bytes=next_version_bytes(settings, registry, journal.run_dir if journal else None),
+        )
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """By what it shows that a file was written anew; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

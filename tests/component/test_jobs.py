@@ -1,0 +1,49 @@
+"""A job that the daemon ends itself was stopped, whenever it was asked."""
+
+from __future__ import annotations
+
+import select
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from metahuman_core.settings import Settings
+from metahuman_daemon.service.agenda import Job, Outcome
+from metahuman_daemon.service.jobs import Running
+
+NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
+def ended(running: Running) -> Outcome:
+    while not running.has_ended():
+        select.select([running], [], [], 10)
+        list(running.said(time.monotonic()))
+    return running.outcome()
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Running:
+    return Running(Job("tidy", "anna", "a test"), Settings(root=tmp_path), NOON)
+
+
+def test_a_job_says_what_came_of_it(running: Running) -> None:
+    assert ended(running) == Outcome("done", result={"removed": []})
+
+
+def test_a_job_that_is_asked_before_it_can_listen_was_stopped(running: Running) -> None:
+    """Python needs a moment before it hears a signal; until then SIGTERM ends it, and no cool-down must follow."""
+    running.ask_to_stop("Ollama is used")
+    assert ended(running) == Outcome("stopped", "Ollama is used")
+
+
+def test_a_job_that_takes_too_long_to_stop_was_stopped_too(running: Running) -> None:
+    running.stop_reason = "the daemon ends"
+    running.kill()
+    assert ended(running) == Outcome("stopped", "the daemon ends")
+
+
+def test_a_job_that_somebody_else_killed_was_killed(running: Running) -> None:
+    running.kill()
+    assert ended(running).end == "killed"
