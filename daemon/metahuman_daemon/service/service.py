@@ -217,7 +217,7 @@ class Service:
         level(
             "a job ended", job=job.kind, profile=job.profile, how=outcome.end, **told, **_worth_telling(outcome.result)
         )
-        if job.kind in ("publish", "verify"):
+        if job.kind == "publish":  # it has each version answer once; to verify, nothing is loaded
             self._house.ollama.used_by_us()
         desk = self._house.desks.get(job.profile)
         self._news.ended(job, outcome, desk.seen.publications_due if desk and desk.seen else ())
