@@ -1,7 +1,7 @@
 """The main loop: one thread that waits for word (looks, jobs, people, signals, time) and acts on what the agenda says.
 
-Invariant: nothing in it blocks, so that its sign of life to systemd means something; what takes time is a looker's
-thread or a job's process. Whatever ends it, the next start goes on.
+Invariant: nothing in it blocks but small files under the root, so that its sign of life to systemd means something;
+what takes time is a looker's thread or a job's process. Whatever ends it, the next start goes on.
 """
 
 from __future__ import annotations

@@ -263,12 +263,19 @@ def check(found: tuple[Question, ...], said: str) -> None:
     ],
 )
 @pytest.mark.parametrize("spoken", [False, True])
-def test_fifty_thousand_characters_take_less_than_half_a_second(piece: str, spoken: bool) -> None:
-    said = (piece * 50_000)[:50_000]
-    memory = talk(said, said) if spoken else text(said)
-    began = time.process_time()
-    study(memory, max_questions=30)
-    assert time.process_time() - began < 0.5
+def test_a_long_text_takes_as_much_longer_as_it_is(piece: str, spoken: bool) -> None:
+    def least_s(size: int) -> float:
+        said = (piece * size)[:size]
+        memory = talk(said, said) if spoken else text(said)
+        times = []
+        for _ in range(3):
+            began = time.process_time()
+            study(memory, max_questions=30)
+            times.append(time.process_time() - began)
+        return min(times)
+
+    # Five times as long: what goes by the square would take twenty-five times as much.
+    assert least_s(50_000) < 15 * max(least_s(10_000), 0.001)
 
 
 def test_the_cap_gives_every_fact_its_first_question_before_any_second() -> None:
