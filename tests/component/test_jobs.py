@@ -47,3 +47,19 @@ def test_a_job_that_takes_too_long_to_stop_was_stopped_too(running: Running) -> 
 def test_a_job_that_somebody_else_killed_was_killed(running: Running) -> None:
     running.kill()
     assert ended(running).end == "killed"
+
+
+def test_a_job_that_does_not_stop_hangs_after_half_an_hour(running: Running) -> None:
+    now_s = time.monotonic()
+    assert not running.hangs(now_s)
+    running.ask_to_stop("its hours are over")
+    assert not running.hangs(now_s + 1700)
+    assert running.hangs(now_s + 1900)
+    ended(running)
+
+
+def test_an_errand_that_says_nothing_for_an_hour_hangs(running: Running) -> None:
+    now_s = time.monotonic()
+    assert not running.hangs(now_s + 3500)
+    assert running.hangs(now_s + 3700)
+    ended(running)

@@ -269,6 +269,21 @@ def test_a_profile_that_appears_later_is_served(home: Home, start_daemon: Starte
     daemon.says("the memory", lambda seen: seen["pending"] == 1)
 
 
+def test_a_copy_of_a_profile_or_a_badly_named_one_does_not_keep_the_others_from_being_served(
+    home: Home, start_daemon: Starter
+) -> None:
+    first = start_daemon()
+    first.says("the first look", bool)
+    first.process.send_signal(signal.SIGTERM)
+    assert first.ends() == DONE
+    for name in ("anna-copy", "Anna (old)"):
+        (home.root / "profiles" / name / "memory").mkdir(parents=True)
+    again = start_daemon()
+    again.says("anna's look", bool)
+    assert "a new profile is not served" in again.log()
+    assert "its name is no profile's" in again.log()
+
+
 @pytest.mark.slow
 def test_a_profile_is_noticed_within_the_half_minute_and_one_that_cannot_be_is_said_once(
     home: Home, start_daemon: Starter
