@@ -16,6 +16,7 @@ from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, known
 from metahuman_daemon.service.pausing import paused_since
 from metahuman_daemon.service.seeing import Eyes
 from metahuman_daemon.service.status_file import DaemonStatus, JobStatus, ProfileStatus, as_json, is_alive, read_status
+from metahuman_daemon.visible import visible
 
 _GIB = 1 << 30
 _SHOWN_SKIPPED = 20
@@ -60,7 +61,7 @@ def _print(status: ProfileStatus, settings: Settings) -> None:
         typer.echo(line)
     if not daemon or daemon.state != "paused":  # which it says itself
         for missing in seen.missing:
-            typer.echo(f"  paused      {_plain(missing)}")
+            typer.echo(f"  paused      {visible(missing)}")
     live = f"version {seen.live_version} of {seen.last_success}" if seen.live_version else "none yet"
     typer.echo(f"  live        {live}")
     typer.echo(f"  next base   {seen.base}")
@@ -72,7 +73,9 @@ def _print(status: ProfileStatus, settings: Settings) -> None:
     for reason, count in sorted(seen.settled.items()):
         typer.echo(f"    settled   {count} {reason}")
     for item in seen.skipped[:_SHOWN_SKIPPED]:
-        typer.echo(f"    set aside {_plain(item.source)}{' ' + _plain(item.unit) if item.unit else ''}: {item.reason}")
+        typer.echo(
+            f"    set aside {visible(item.source)}{' ' + visible(item.unit) if item.unit else ''}: {item.reason}"
+        )
     rest = Counter(item.reason for item in seen.skipped[_SHOWN_SKIPPED:])
     for reason, count in rest.most_common():
         typer.echo(f"    set aside {count} more: {reason}")
@@ -97,15 +100,15 @@ def _of_no_daemon(settings: Settings, profile: str) -> str:
 
 def _told(daemon: DaemonStatus) -> list[str]:
     """What the daemon is doing, in lines."""
-    lines = [f"  daemon      {daemon.state} (pid {daemon.pid}): {_plain(daemon.why)}"]
+    lines = [f"  daemon      {daemon.state} (pid {daemon.pid}): {visible(daemon.why)}"]
     if daemon.job:
         lines.append(f"  job         {_job(daemon.job, now())}")
     if daemon.next_at:
         lines.append(f"  until       {daemon.next_at.astimezone():%a %Y-%m-%d %H:%M}, or until something comes")
     lines.append(f"  watching    {daemon.watching}")
     if error := daemon.last_error:
-        hint = f" ({_plain(error.hint)})" if error.hint else ""
-        lines.append(f"  last error  {error.at.astimezone():%Y-%m-%d %H:%M} {_plain(error.what)}{hint}")
+        hint = f" ({visible(error.hint)})" if error.hint else ""
+        lines.append(f"  last error  {error.at.astimezone():%Y-%m-%d %H:%M} {visible(error.what)}{hint}")
     return lines
 
 
@@ -115,11 +118,6 @@ def _job(job: JobStatus, at: datetime) -> str:
     loss = f", loss {job.loss:.3f}" if job.loss is not None else ""
     left = f", about {job.eta_s / _MINUTE_S:.0f} min left in this step" if job.eta_s else ""
     return f"{job.kind} for {minutes:.0f} min: {job.step or 'beginning'}{share}{loss}{left}"
-
-
-def _plain(name: str) -> str:
-    """A file's name as it may be shown: control characters in it must not reach the terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -119,8 +119,8 @@ def _require_alive(daemon: subprocess.Popen[bytes], log: Path) -> None:
 
 def _drop(held_back: Path, home: Path, say: Say) -> None:
     """Move what was held back into the watched folder, each part in another way."""
-    folders = [held_back / name.relative_to(home) for name in _months(held_back, home)]
-    files = sorted(p for p in held_back.rglob("*") if p.is_file() and not any(p.is_relative_to(f) for f in folders))
+    folder = _largest_new_folder(held_back, home)
+    files = sorted(p for p in held_back.rglob("*") if p.is_file() and not (folder and p.is_relative_to(folder)))
     ways = (("written slowly", _write_slowly), ("linked", _link), ("renamed in", Path.rename))
     for place, path in enumerate(files):
         way, put = ways[0 if place == 0 else 1 + place % 2]
@@ -129,7 +129,7 @@ def _drop(held_back: Path, home: Path, say: Say) -> None:
         if place < len(ways):
             say(f"  {path.name} is {way}" + (", and others" if place else ""))
         put(path, target)
-    for folder in folders:
+    if folder:
         target = home / folder.relative_to(held_back)
         say(f"  {folder.relative_to(held_back)}/ is moved in as a whole")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -137,15 +137,14 @@ def _drop(held_back: Path, home: Path, say: Say) -> None:
     shutil.rmtree(held_back)
 
 
-def _months(held_back: Path, home: Path) -> list[Path]:
-    """The largest folder that is wholly new, as it will be called: it can be moved in with one rename."""
-    new = [
-        home / folder.relative_to(held_back)
-        for folder in held_back.rglob("*")
-        if folder.is_dir() and not (home / folder.relative_to(held_back)).exists()
-    ]
-    sized = {path: sum(1 for p in (held_back / path.relative_to(home)).rglob("*") if p.is_file()) for path in new}
-    return [max(sized, key=lambda path: (sized[path], -len(path.parts)))] if sized else []
+def _largest_new_folder(held_back: Path, home: Path) -> Path | None:
+    """Of what was held back, the folder with the most files that can be moved in with one rename: there is none yet."""
+
+    def files_in(folder: Path) -> int:
+        return sum(path.is_file() for path in folder.rglob("*"))
+
+    folders = [p for p in held_back.rglob("*") if p.is_dir() and not (home / p.relative_to(held_back)).exists()]
+    return max(folders, key=lambda folder: (files_in(folder), -len(folder.parts)), default=None)
 
 
 def _write_slowly(path: Path, target: Path) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import structlog
 
-from metahuman_daemon.service.logs import is_journal, set_up_logs, visible
+from metahuman_daemon.service.logs import is_journal, set_up_logs
+from metahuman_daemon.visible import visible
 
 HOSTILE = "a\nb\x1b[31m\x07\u202e\udcff.json"
 log = structlog.get_logger("metahuman")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from metahuman_core.settings import NotifySettings
-from metahuman_daemon.service.logs import visible
 from metahuman_daemon.service.messages import Message
 from metahuman_daemon.service.notifier import NO_APPRISE, Delivery, Sign
+from metahuman_daemon.visible import visible
 
 INSTALL = "pip install 'metahuman-continuous-learning[notify]'"
 

@@ -21,6 +21,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.types import EventDict, ExcInfo, WrappedLogger
 
+from metahuman_daemon.visible import visible
+
 # sd-daemon(3): systemd reads <N> off the front of a line. Levels in between go with the one below them.
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
@@ -80,11 +82,6 @@ def set_up_logs(stream: TextIO, *, journal: bool, level: int = logging.INFO) -> 
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-
-
-def visible(text: str) -> str:
-    """A text in which all that does not print (control characters, turned writing, halves of characters) is spelt."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class _Lines(logging.Handler):

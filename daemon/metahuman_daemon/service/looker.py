@@ -177,8 +177,10 @@ class Looker(threading.Thread):
         began_s = time.monotonic()
         asked = self._asked
         self.looking_since = datetime.now(UTC)
-        seen = eyes.see(only, self._steady, afresh=asked > self._answered)
-        self.looking_since = None
+        try:
+            seen = eyes.see(only, self._steady, afresh=asked > self._answered)
+        finally:
+            self.looking_since = None
         self._answered = asked
         ended_s = time.monotonic()
         for folder, left_s in self._steady.take_again().items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from metahuman_core.settings import Occasion
-from metahuman_daemon.service.logs import visible
+from metahuman_daemon.visible import visible
 
 Tone = Literal["info", "success", "warning", "failure"]
 
