@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PARTIAL = ".partial"
+MODEL_CARD = "README.md"
 _CHUNK_BYTES = 1 << 22
 
 
@@ -88,9 +89,12 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_tree(folder: Path) -> str:
-    """SHA-256 (hex) over the names and hashes of all files below `folder`, in the order of their names."""
+    """SHA-256 (hex) over the names and hashes of all files below `folder`, in the order of their names.
+
+    A model card (README.md) does not count: it is for people, and written when the version has its number.
+    """
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MODEL_CARD):
         digest.update(f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n".encode())
     return digest.hexdigest()
 

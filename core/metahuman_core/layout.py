@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-RUN_LABEL = re.compile(r"^\d{4}-\d{2}-\d{2}-\d{6}-[0-9a-f]{6}$")
+RUN_LABEL = re.compile(r"\d{4}-\d{2}-\d{2}-\d{6}-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True, slots=True)

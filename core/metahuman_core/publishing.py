@@ -6,7 +6,6 @@ moves the alias.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -59,13 +58,8 @@ def verify_published(registry_path: Path, host: str) -> Verified:
     tag = digests.get(tag_of(live.ollama_name, live.version).lower())
     due = tag is None or digests.get(f"{live.ollama_name}:{ALIAS_TAG}".lower()) != tag
     if due:
-        update_registry(registry_path, lambda now: _due_again(now, live.version))
+        update_registry(registry_path, lambda now: now.with_fields(live.version, publication="due"))
     return Verified(gone, live_is_due=due)
-
-
-def _due_again(registry: Registry, number: int) -> Registry:
-    version = registry.find(number)
-    return registry if version is None else registry.with_version(version.model_copy(update={"publication": "due"}))
 
 
 def serving_of(version: Version, root: Path, now: Callable[[], datetime]) -> Serving:
@@ -92,7 +86,6 @@ def publish_version(
         raise MetahumanError(f"version {version.version} has no GGUF ({version.gguf_path})", "see `metahuman history`")
     serving = serving_of(version, root, now)
     model = serving.ollama_model()
-    known = (version.model_extra or {}).get("ollama_blob")
     with OllamaClient(host or None) as client:
         published = publish(
             client,
@@ -103,7 +96,7 @@ def publish_version(
             version=version.version,
             go_template=serving.go_template or None,
             question=_QUESTION,
-            known_blob=str(known) if known else None,
+            known_blob=version.ollama_blob or None,
             live=version.outcome == "live",
             progress=on_upload,
             said=said,
@@ -111,19 +104,8 @@ def publish_version(
     # The Modelfile beside the GGUF says what this server was told.
     template = serving.go_template if before_0_30(published.server_version) else None
     write_text(gguf.with_name("Modelfile"), to_modelfile(replace(model, template=template)))
-    update_registry(registry_path, lambda registry: _done(registry, version.version, published))
+    done: dict[str, Any] = {"publication": "done", "ollama_server": published.server_version}
+    if published.blob:
+        done["ollama_blob"] = published.blob
+    update_registry(registry_path, lambda registry: registry.with_fields(version.version, **done))
     return published
-
-
-def _done(registry: Registry, number: int, published: Published) -> Registry:
-    version = registry.find(number)
-    if version is None:
-        return registry
-    fields: dict[str, Any] = {
-        "publication": "done",
-        "ollama_blob": published.blob,
-        "ollama_server": published.server_version,
-    }
-    # Through JSON, so that fields beyond the model's own are taken up like those of a file.
-    merged = {**json.loads(version.model_dump_json(exclude_unset=True)), **fields}
-    return registry.with_version(Version.model_validate(merged))

@@ -31,8 +31,10 @@ class _Entry(BaseModel):
 class Version(_Entry):
     """One version that finished training. Paths are relative to the root; sizes in bytes, hashes SHA-256 in hex.
 
-    The paths say where a file is or would be rebuilt, `storage` whether it is there. Entries of the original
-    MetaHuman have the first ten fields alone.
+    The paths say where a file is or would be rebuilt, `storage` whether it is there. `pinned`: retention leaves it
+    alone. `held`: it was rolled back, and what it trained is not due again. `in_archive`: its adapter lies in
+    `retention.archive_dir`. `ollama_blob`: the GGUF's SHA-256 as Ollama holds it. Entries of the original MetaHuman
+    have the first ten fields alone.
     """
 
     version: int = Field(ge=1)
@@ -53,7 +55,12 @@ class Version(_Entry):
     reasons: tuple[str, ...] = ()
     storage: Storage | None = None
     publication: Publication = "off"
+    pinned: bool = False
+    held: bool = False
+    in_archive: bool = False
     ollama_name: str = ""
+    ollama_blob: str = ""
+    ollama_server: str = ""
     dataset_sha256: str = ""
     adapter_sha256: str = ""
     model_sha256: str = ""
@@ -137,6 +144,11 @@ class Registry(_Entry):
     def changed(self, **fields: Any) -> Registry:
         """A copy with other values, checked."""
         return self.model_copy(update=fields)
+
+    def with_fields(self, number: int, **fields: Any) -> Registry:
+        """A copy in which the version of that number has other values; the same where there is none."""
+        version = self.find(number)
+        return self if version is None else self.with_version(version.model_copy(update=fields))
 
     def with_version(self, version: Version) -> Registry:
         """A copy in which `version` stands under its number, replaced or added."""

@@ -111,11 +111,45 @@ class WeightSettings(_Section):
     min_top1: float = Field(0.0, ge=0, le=1)
 
 
+class KeepSettings(_Section):
+    """Which versions keep a state: the last so many, and the last one of each of so many days, weeks, months, years."""
+
+    keep_last: int = Field(0, ge=0)
+    keep_daily: int = Field(0, ge=0)
+    keep_weekly: int = Field(0, ge=0)
+    keep_monthly: int = Field(0, ge=0)
+    keep_yearly: int = Field(0, ge=0)
+
+
+class KeepFullSettings(KeepSettings):
+    """Which versions keep model/, GGUF and adapter."""
+
+    keep_last: int = Field(1, ge=0)
+
+
+class KeepServingSettings(KeepSettings):
+    """Which versions keep GGUF and adapter."""
+
+    keep_last: int = Field(3, ge=0)
+
+
+class RetentionSettings(_Section):
+    """What is kept of older versions. `archived` counts only where the registry's keep_all_versions is false."""
+
+    full: KeepFullSettings = KeepFullSettings()
+    serving: KeepServingSettings = KeepServingSettings()
+    archived: KeepSettings = KeepSettings()
+    max_total_gb: float = Field(0.0, ge=0)
+    archive_dir: str = ""
+    share_with_ollama: Literal["no", "reflink", "link"] = "reflink"
+
+
 class OllamaSettings(_Section):
     """Where a version is handed over. `host` empty: OLLAMA_HOST, else 127.0.0.1:11434."""
 
     enabled: bool = True
     host: str = ""
+    models: str = ""
     temperature: float = Field(0.7, ge=0, le=2)
     num_ctx: int = Field(4096, ge=512)
 
@@ -194,6 +228,7 @@ class Settings(_Section):
     training: TrainingSettings = TrainingSettings()
     weights: WeightSettings = WeightSettings()
     ollama: OllamaSettings = OllamaSettings()
+    retention: RetentionSettings = RetentionSettings()
     daemon: DaemonSettings = DaemonSettings()
     notify: NotifySettings = NotifySettings()
 

@@ -1,0 +1,1 @@
+"""What can be done with versions that were made: keep, move, rebuild, compare and check them."""
