@@ -38,7 +38,7 @@ slow: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -q -m slow
 
 bench: $(VENV)/.ready-dev
-	for bench in scan idle burst; do $(BIN)/python bench/$$bench.py $(QUICK) || exit 1; done
+	for bench in scan idle burst rebuild versions; do $(BIN)/python bench/$$bench.py $(QUICK) || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(ROOT) build dist

@@ -29,6 +29,8 @@ from metahuman_core.steps.gguf import make_gguf
 from metahuman_core.steps.merge import merge
 from metahuman_core.steps.serve import write_modelfile
 from metahuman_core.steps.train import Anchor, train
+from metahuman_core.versions.cards import write_cards
+from metahuman_core.versions.parts import Parts
 
 
 def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: StopRequested) -> Version:
@@ -116,6 +118,7 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
     )
     made = Made(dataset, adapter, evaluation, judge(evaluation), merged, gguf, checked)
     version = register(plan, made, run_dir, root, now())
+    write_cards(version, Parts(run_dir))
     # Before the end is written: nobody looks into a run that has ended.
     for leftover in ("checkpoints", "convert.log"):
         remove(run_dir / leftover)

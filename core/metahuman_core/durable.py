@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,24 +79,33 @@ def write_text(path: Path, text: str) -> None:
             file.write(text)
 
 
-def sha256_file(path: Path) -> str:
-    """SHA-256 (hex) of a file, read in blocks of 4 MiB."""
+def sha256_file(path: Path, read: Callable[[int], None] = lambda _: None) -> str:
+    """SHA-256 (hex) of a file, read in blocks of 4 MiB; `read` is told the bytes of each."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(_CHUNK_BYTES):
             digest.update(block)
+            read(len(block))
     return digest.hexdigest()
 
 
-def sha256_tree(folder: Path) -> str:
+def sha256_tree(folder: Path, read: Callable[[int], None] = lambda _: None) -> str:
     """SHA-256 (hex) over the names and hashes of all files below `folder`, in the order of their names.
 
-    A model card (README.md) does not count: it is for people, and written when the version has its number.
+    A model card does not count (see `tree_files`). `read` is told the bytes of each block.
     """
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MODEL_CARD):
-        digest.update(f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n".encode())
+    for path in tree_files(folder):
+        digest.update(f"{sha256_file(path, read)}  {path.relative_to(folder).as_posix()}\n".encode())
     return digest.hexdigest()
+
+
+def tree_files(folder: Path) -> list[Path]:
+    """All files below `folder` that count, in the order of their names.
+
+    A model card (README.md) does not: it is for people, and written when the version has its number.
+    """
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MODEL_CARD)
 
 
 def size_bytes(path: Path) -> int:

@@ -8,7 +8,6 @@ Weights are taken as safetensors only, and count when their SHA-256 is the one t
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +27,8 @@ from huggingface_hub.utils import build_hf_headers, filter_repo_objects  # type:
 
 from metahuman_core.durable import fsync_path, partial_of, remove, sha256_file, size_bytes
 from metahuman_core.errors import MetahumanError, PassingError
-from metahuman_core.fingerprint import fingerprint
+from metahuman_core.fingerprint import fingerprint, is_commit, not_here
+from metahuman_core.layout import hub_cache
 from metahuman_core.progress import Progress, Report
 
 WANTED = (
@@ -46,13 +46,7 @@ WANTED = (
 # Subfolders (the patterns' * crosses slashes) and `consolidated` hold copies of the weights for their makers' programs.
 UNWANTED = ("*/*", "consolidated*", "*.py", "*.bin")
 _CREDENTIAL = "hf-token"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _REFUSED = (401, 403)
-
-
-def hub_cache(root: Path) -> Path:
-    """Where fetched bases lie."""
-    return root / "cache" / "hub"
 
 
 def token() -> str | None:
@@ -69,7 +63,7 @@ def fetch(name: str, revision: str, root: Path, report: Report) -> str:
 
     A download that was broken off goes on. Raises MetahumanError with what is wrong: network, name, token, disk.
     """
-    if _COMMIT.fullmatch(revision) and _is_here(name, revision, root):
+    if is_commit(revision) and _is_here(name, revision, root):
         return revision
     cache = hub_cache(root)
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -111,9 +105,7 @@ def local_folder(anchor: str, revision: str, root: Path) -> Path:
     try:
         return _snapshot(anchor, revision, root)
     except Exception as error:
-        raise MetahumanError(
-            f"the base {anchor} is not on this machine", "run the same command with the network on"
-        ) from error
+        raise not_here(anchor, revision) from error
 
 
 def _snapshot(name: str, revision: str, root: Path) -> Path:

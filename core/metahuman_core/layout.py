@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 RUN_LABEL = re.compile(r"\d{4}-\d{2}-\d{2}-\d{6}-[0-9a-f]{6}")
 
 
@@ -47,6 +48,13 @@ class ProfilePaths:
         """`{runs}/{YYYY-MM-DD}/{run_label}`."""
         return self.runs / run_label[:10] / run_label
 
+    def no_runs(self) -> list[Path]:
+        """What lies among the folders of days and runs under another name; what is half-made counts as theirs."""
+        others = [path for path in self.runs.glob("*") if not _DAY.fullmatch(path.name)]
+        inside = (path for path in self.runs.glob("*/*") if path.parent not in others)
+        others += [path for path in inside if not RUN_LABEL.fullmatch(path.name.removesuffix(".partial"))]
+        return sorted(others)
+
     def run_dirs(self) -> list[Path]:
         """The folders of all runs, oldest first."""
         return sorted(p for p in self.runs.glob("*/*") if RUN_LABEL.fullmatch(p.name))
@@ -71,3 +79,8 @@ def relative_to_root(path: Path, root: Path) -> str:
 def cycle_lock_path(root: Path) -> Path:
     """The lock of the one cycle per root."""
     return root / "state" / "cycle.lock"
+
+
+def hub_cache(root: Path) -> Path:
+    """Where bases that were fetched from the Hub lie."""
+    return root / "cache" / "hub"

@@ -1,17 +1,19 @@
 """Decides what a run starts from: parent, anchor, warm start. Pure but for a look at which files exist.
 
-Invariant: nothing is trained on a base that is not there. `base_model_used` names a version's unquantised `model/` even
-where its anchor and adapter are what is loaded.
+Invariant: nothing is trained on a base that is not there and cannot be had again. `base_model_used` names a version's
+unquantised `model/` even where its anchor and adapter are what is loaded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from metahuman_core.adapter_config import read_adapter_config
 from metahuman_core.errors import MetahumanError
 from metahuman_core.layout import relative_to_root
+from metahuman_core.ledger import Held
 from metahuman_core.registry import FALLBACK_BASE, Registry, Version
 from metahuman_core.settings import TrainingSettings
 
@@ -58,12 +60,40 @@ def learned_ancestry(registry: Registry | None) -> tuple[str, ...]:
     return _labels(registry, live) if live else next_ancestry(registry)
 
 
+def held_memories(registry: Registry | None) -> Held:
+    """What is held: trained by versions that were rolled back, and not by the line that people talk to."""
+    runs = tuple(v.run_label for v in registry.training_history if v.held and v.run_label) if registry else ()
+    # The live line, and not the next run's: after a reset that has trained nothing yet, and a run that was rolled back
+    # has trained old memories too.
+    return Held(runs, _labels(registry, registry.live())) if registry and runs else Held()
+
+
 def _labels(registry: Registry | None, version: Version | None) -> tuple[str, ...]:
     return tuple(v.run_label for v in registry.ancestry(version) if v.run_label) if registry else ()
 
 
-def choose_start(flag: str | None, registry: Registry | None, root: Path, recipe: TrainingSettings) -> Start:
-    """Decide parent and anchor. Raises MetahumanError for a base that is not there, naming the way out."""
+def _nowhere(_: Version) -> Path | None:
+    return None
+
+
+def _for_ever(_: Version) -> str:
+    return "nobody knows how"
+
+
+def choose_start(
+    flag: str | None,
+    registry: Registry | None,
+    root: Path,
+    recipe: TrainingSettings,
+    *,
+    archived: Callable[[Version], Path | None] = _nowhere,
+    why_lost: Callable[[Version], str] = _for_ever,
+) -> Start:
+    """Decide parent and anchor. Raises MetahumanError for a base that is not there, naming the way out.
+
+    `archived` gives a version's adapter where that lies in the archive; `why_lost` says why a `model/` that is not here
+    cannot be rebuilt, "" where it can. Both are had again before the run begins: see `metahuman_daemon.having`.
+    """
     name = base_name(flag, registry)
     model = relative_to_root(root / name, root) if is_local(name, root, registry) else name
     parent = registry.by_model_path(model) if registry else None
@@ -73,16 +103,18 @@ def choose_start(flag: str | None, registry: Registry | None, root: Path, recipe
         live = registry.live() if registry else None
         note = f"a fresh start from {model}, and not on version {live.version}" if live else ""
         return Start(base_model=model, anchor=model, anchor_revision="", warm_start=None, parent=None, note=note)
-    adapter = root / parent.adapter_path if parent.adapter_path else None
-    warm = adapter is not None and adapter.is_dir() and bool(parent.anchor_model)
-    if recipe.reanchor_every == 0 and warm and adapter is not None:
+    here = root / parent.adapter_path if parent.adapter_path else None
+    adapter = here if here and here.is_dir() else archived(parent)
+    note = ""
+    if recipe.reanchor_every == 0 and adapter is not None and parent.anchor_model:
         if _same_shape(adapter, recipe):
-            return Start(model, parent.anchor_model, parent.anchor_revision, parent.adapter_path, parent)
+            _require_had(registry.by_model_path(parent.anchor_model) if registry else None, parent, root, why_lost)
+            left = f"version {parent.version} was rolled back: what is trained on it makes a branch"
+            note = left if parent.outcome == "rolled_back" else ""
+            return Start(model, parent.anchor_model, parent.anchor_revision, parent.adapter_path, parent, note)
         note = f"rank or alpha changed: version {parent.version}'s merged model becomes the new anchor"
-    else:
-        note = ""
-    if not (root / model / "config.json").is_file():
-        raise _missing(model, registry, root, named=flag is not None)
+    if not (root / model / "config.json").is_file() and (why := why_lost(parent)):
+        raise _missing(model, registry, root, named=flag is not None, why=why)
     return Start(base_model=model, anchor=model, anchor_revision="", warm_start=None, parent=parent, note=note)
 
 
@@ -95,12 +127,22 @@ def is_local(name: str, root: Path, registry: Registry | None) -> bool:
     return known or (registry is not None and registry.current_base_model == name and registry.model_type == "local")
 
 
+def _require_had(anchor: Version | None, parent: Version, root: Path, why_lost: Callable[[Version], str]) -> None:
+    """Raise MetahumanError where the version that a parent stands on has no model/, and can have none."""
+    if anchor and not (root / anchor.output_model_path / "config.json").is_file() and (why := why_lost(anchor)):
+        raise MetahumanError(
+            f"version {parent.version} stands on version {anchor.version}'s model/, which is not there and cannot be "
+            f"rebuilt: {why}",
+            "name another base with --base-model, or see `metahuman verify`",
+        )
+
+
 def _same_shape(adapter: Path, recipe: TrainingSettings) -> bool:
     config = read_adapter_config(adapter)
     return config.rank == recipe.rank and config.alpha == recipe.alpha
 
 
-def _missing(model: str, registry: Registry | None, root: Path, *, named: bool) -> MetahumanError:
+def _missing(model: str, registry: Registry | None, root: Path, *, named: bool, why: str = "") -> MetahumanError:
     original = registry.original_base_model if registry else FALLBACK_BASE
     usable = (
         [v for v in registry.training_history if (root / v.output_model_path / "config.json").is_file()]
@@ -109,4 +151,5 @@ def _missing(model: str, registry: Registry | None, root: Path, *, named: bool) 
     )
     other = f", or --base-model {usable[-1].output_model_path}" if usable else ""
     way_out = "leave --base-model out" if named and registry else f"`metahuman reset` goes back to {original}"
-    return MetahumanError(f"the base {model} is not there (no config.json in {root / model})", f"{way_out}{other}")
+    told = f"and it cannot be rebuilt: {why}" if why else f"no config.json in {root / model}"
+    return MetahumanError(f"the base {model} is not there ({told})", f"{way_out}{other}")

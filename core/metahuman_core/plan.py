@@ -31,6 +31,7 @@ class Plan:
     `warm_start` (an adapter folder) what is loaded. `ancestry`: run labels of the parent and its parents, newest first.
     `stale`: digests of memories that the ancestry trained and that are superseded now. `command_sha256`: what makes two
     commands the same (flags and recipe, and not the memories: what is new by then waits for the run after).
+    `from_rolled_back`: the parent was rolled back before the run began, and a person named it: that makes a branch.
     """
 
     profile: str
@@ -53,6 +54,7 @@ class Plan:
     dataset: DatasetSettings
     training: TrainingSettings
     weights: WeightSettings
+    from_rolled_back: bool = False
 
 
 def read_plan(inputs: dict[str, Any]) -> Plan:

@@ -15,18 +15,20 @@ from metahuman_core.dataset.choose import choose_new, choose_replay
 from metahuman_core.dataset.judge import judge, judging_sha256
 from metahuman_core.durable import partial_of, remove
 from metahuman_core.errors import ConfigError, MetahumanError
-from metahuman_core.fingerprint import fingerprint
+from metahuman_core.fingerprint import fingerprint, is_fingerprint, not_here
 from metahuman_core.journal import NAME, Journal, digest_of
 from metahuman_core.layout import ProfilePaths, new_run_label, relative_to_root
 from metahuman_core.ledger import Ledger, ScanReport
-from metahuman_core.lineage import Start, choose_start
+from metahuman_core.lineage import Start, choose_start, held_memories
 from metahuman_core.memories.model import Memory
 from metahuman_core.memories.read import Limits
 from metahuman_core.memories.walk import FoundFile
-from metahuman_core.ollama.modelfile import sayable
 from metahuman_core.plan import MEMORIES, Plan, memory_lines, read_plan, write_memories
 from metahuman_core.registry import Registry, load_registry
+from metahuman_core.serving import system_prompt
 from metahuman_core.settings import ModeFilter, Settings
+from metahuman_core.versions.archive import archive_folder, find_archived
+from metahuman_core.versions.rebuildable import why_not_rebuildable
 
 Fetch = Callable[[str, str], str]
 
@@ -117,21 +119,33 @@ def look(
     report = ledger.scan(sources(settings, profile), limits, only=only, steady=steady)
     dataset = settings.dataset
     ledger.judge(dataset.near_duplicate, judging_sha256(dataset), lambda fresh, index: judge(fresh, index, dataset))
-    paths = ProfilePaths(settings.root, profile)
+    adopt_versions(ledger, registry, ProfilePaths(settings.root, profile))
+    return report
+
+
+def adopt_versions(ledger: Ledger, registry: Registry | None, paths: ProfilePaths) -> None:
+    """Note in the ledger what the registered versions trained."""
     for version in registry.training_history if registry else ():
         if version.run_label:
             ledger.adopt(version.run_label, paths.run_dir(version.run_label) / MEMORIES)
-    return report
 
 
 def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | None) -> Choice:
     """Decide what the next run trains, and from where."""
-    start = choose_start(wish.base_model, registry, settings.root, settings.training)
+    paths, archive = ProfilePaths(settings.root, wish.profile), archive_folder(settings)
+    start = choose_start(
+        wish.base_model,
+        registry,
+        settings.root,
+        settings.training,
+        archived=lambda version: find_archived(version, paths, archive),
+        why_lost=lambda version: why_not_rebuildable(version, registry or Registry(), paths, archive),
+    )
     line = registry.ancestry(start.parent) if registry else ()
     ancestry = tuple(v.run_label for v in line if v.run_label)
     mode = wish.mode or settings.dataset.mode
     limit = settings.dataset.max_memories if wish.max_memories is None else wish.max_memories
-    new = choose_new(ledger.due(ancestry), mode, limit)
+    new = choose_new(ledger.due(ancestry, held_memories(registry)), mode, limit)
     trained = ledger.trained(ancestry)
     count = round(len(new) * settings.dataset.replay_ratio)
     replay = choose_replay(trained, count, settings.dataset.seed, mode)
@@ -141,7 +155,6 @@ def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | 
 
 def plan_of(settings: Settings, wish: Wish, choice: Choice) -> Plan:
     """The plan that a choice comes to; the anchor's revision is still the start's own."""
-    own = settings.profile(wish.profile)
     start = choice.start
     return Plan(
         profile=wish.profile,
@@ -154,8 +167,8 @@ def plan_of(settings: Settings, wish: Wish, choice: Choice) -> Plan:
         ancestry=choice.ancestry,
         stale=choice.stale,
         mode=wish.mode or settings.dataset.mode,
-        system=sayable(own.system or f"You are {own.person or wish.profile.replace('_', ' ').title()}."),
-        ollama_name=own.ollama_name or wish.profile,
+        system=system_prompt(settings, wish.profile),
+        ollama_name=settings.ollama_name(wish.profile),
         publish=settings.ollama.enabled,
         temperature=settings.ollama.temperature,
         num_ctx=settings.ollama.num_ctx,
@@ -164,6 +177,7 @@ def plan_of(settings: Settings, wish: Wish, choice: Choice) -> Plan:
         dataset=settings.dataset,
         training=settings.training,
         weights=settings.weights,
+        from_rolled_back=start.parent is not None and start.parent.outcome == "rolled_back",
     )
 
 
@@ -182,6 +196,8 @@ def _pinned(plan: Plan, settings: Settings, fetch: Fetch) -> str:
     folder = settings.root / plan.anchor
     if folder.is_dir():
         return plan.anchor_revision or fingerprint(folder)
+    if is_fingerprint(plan.anchor_revision):
+        raise not_here(plan.anchor, plan.anchor_revision)
     return fetch(plan.anchor, plan.anchor_revision)
 
 
@@ -220,10 +236,16 @@ def sweep(settings: Settings, profile: str) -> None:
             remove(run_dir)
 
 
-def discard_unfinished(settings: Settings, profile: str, now: Callable[[], datetime]) -> list[str]:
+def discard_unfinished(
+    settings: Settings,
+    profile: str,
+    now: Callable[[], datetime],
+    keep: Callable[[Plan], bool] | None = None,
+) -> list[str]:
     """Throw unfinished runs away, those with a broken journal too; their memories stay due. Gives their labels.
 
-    A registered version keeps its folder, whatever its journal says. Needs the cycle's lock.
+    With `keep`, runs whose plan it holds for good stay, and so do those whose plan nobody can read. A registered
+    version keeps its folder, whatever its journal says (with `keep`, its journal stays, too). Needs the cycle's lock.
     """
     thrown_away = []
     registered = _registered(settings, profile)
@@ -233,12 +255,34 @@ def discard_unfinished(settings: Settings, profile: str, now: Callable[[], datet
         except MetahumanError:
             journal = None
         if run_dir.name in registered:
-            if journal and not journal.file.ended:
+            # One that was killed between its entry and its end is ended by the same command, and not trained again.
+            if journal and not journal.file.ended and keep is None:
                 journal.end("registered")
-        elif journal is None or not journal.file.ended:
+        elif not ((journal and journal.file.ended) or (keep and _is_kept(journal, keep))):
             remove(run_dir)
             thrown_away.append(run_dir.name)
     return thrown_away
+
+
+def discard_left_behind(settings: Settings, profile: str, now: Callable[[], datetime]) -> list[str]:
+    """Throw the unfinished run away whose parent was rolled back since it was begun. Gives its label.
+
+    Needs the cycle's lock.
+    """
+    registry = load_registry(settings.registry_path(profile))
+
+    def is_wanted(plan: Plan) -> bool:
+        parent = registry.find(plan.parent_version) if registry and plan.parent_version else None
+        return plan.from_rolled_back or parent is None or parent.outcome != "rolled_back"
+
+    return discard_unfinished(settings, profile, now, keep=is_wanted)
+
+
+def _is_kept(journal: Journal | None, keep: Callable[[Plan], bool]) -> bool:
+    try:
+        return journal is None or keep(read_plan(journal.file.inputs))
+    except MetahumanError:
+        return True
 
 
 def _begun(settings: Settings, profile: str) -> list[Path]:

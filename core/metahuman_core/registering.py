@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from metahuman_core.dataset.build import Dataset
 from metahuman_core.durable import sha256_file
@@ -18,6 +19,7 @@ from metahuman_core.plan import Plan
 from metahuman_core.registry import FailedRun, Outcome, OutputFormat, Registry, Version, load_registry, update_registry
 from metahuman_core.results import Adapter, Checked, Gguf, Merged
 from metahuman_core.shipped import shipped
+from metahuman_core.versions.moving import made_live
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,19 @@ def fresh_registry(base: str, model_type: str) -> Registry:
 
 def register(plan: Plan, made: Made, run_dir: Path, root: Path, now: datetime) -> Version:
     """Enter the version; it goes live if the gate let it pass. Gives the entry as it stands."""
+    # One that was killed behind its entry: what of its files is here is retention's to decide by now.
+    before = load_registry(root / plan.registry)
+    if before and (known := _known(before, run_dir.name)):
+        return known
     if sha256_file(run_dir / "model.gguf") != made.gguf.sha256 or not (run_dir / "model" / "config.json").is_file():
         raise MetahumanError(f"{run_dir} does not hold what was made there", "start the run again with --discard")
     entry = _entry(plan, made, run_dir, root, now)
 
     def change(registry: Registry) -> Registry:
-        known = next((v for v in registry.training_history if v.run_label == entry.run_label), None)
-        if known is not None:
+        if _known(registry, entry.run_label):
             return registry
-        return _entered(registry, entry.model_copy(update={"version": registry.next_number()}))
+        numbered = entry.model_copy(update={"version": registry.next_number()})
+        return _entered(registry, numbered, from_rolled_back=plan.from_rolled_back)
 
     model_type = "local" if (root / plan.anchor).is_dir() else "huggingface"
     start = fresh_registry(plan.base_model, model_type)
@@ -57,8 +63,16 @@ def register(plan: Plan, made: Made, run_dir: Path, root: Path, now: datetime) -
     return next(v for v in after.training_history if v.run_label == entry.run_label)
 
 
+def _known(registry: Registry, run_label: str) -> Version | None:
+    return next((v for v in registry.training_history if v.run_label == run_label), None)
+
+
 def register_failure(plan: Plan, run_label: str, step: str, reason: str, root: Path, now: datetime) -> None:
-    """List a run that did not finish, with the reason; once for each label, the last word counts."""
+    """List a run that did not finish, with the reason; once for each label, the last word counts.
+
+    An error names files by where they lie today; the registry, which can be moved, by where they lie under the root.
+    """
+    reason = reason.replace(f"{root.absolute()}/", "")
     failure = FailedRun(
         run_label=run_label, timestamp=_stamp(now), base_model_used=plan.base_model, step=step, reason=reason
     )
@@ -73,7 +87,7 @@ def register_failure(plan: Plan, run_label: str, step: str, reason: str, root: P
     update_registry(root / plan.registry, change, fresh_registry(plan.base_model, model_type))
 
 
-def _entered(registry: Registry, version: Version) -> Registry:
+def _entered(registry: Registry, version: Version, *, from_rolled_back: bool) -> Registry:
     failed = tuple(run for run in registry.failed_runs if run.run_label != version.run_label)
     formats = {
         **registry.output_formats,
@@ -85,17 +99,16 @@ def _entered(registry: Registry, version: Version) -> Registry:
             keep=True,
         ),
     }
-    registry = registry.changed(failed_runs=failed, output_formats=formats).with_version(version)
+    registry = registry.changed(failed_runs=failed, output_formats=formats)
     if version.outcome != "live":
-        return registry
-    history = tuple(
-        v.model_copy(update={"outcome": "superseded"}) if v.outcome == "live" and v.version != version.version else v
-        for v in registry.training_history
-    )
-    registry = registry.changed(training_history=history)
-    if registry.versioning.auto_update_base and registry.versioning.enabled:
-        registry = registry.changed(current_base_model=version.output_model_path, model_type="local")
-    return registry
+        return registry.with_version(version)
+    parent = registry.find(version.parent_version) if version.parent_version else None
+    if parent is not None and parent.outcome == "rolled_back" and not from_rolled_back:
+        # Who trains elsewhere holds no lock here. A branch that somebody asked for by --base-model is another matter.
+        reason = f"version {parent.version}, which it was trained on, was rolled back meanwhile"
+        left: dict[str, Any] = {"outcome": "rolled_back", "held": True, "publication": "off", "reasons": (reason,)}
+        return registry.with_version(version.model_copy(update=left))
+    return made_live(registry.with_version(version), version.version)
 
 
 def _entry(plan: Plan, made: Made, run_dir: Path, root: Path, now: datetime) -> Version:

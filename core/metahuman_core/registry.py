@@ -32,9 +32,11 @@ class Version(_Entry):
     """One version that finished training. Paths are relative to the root; sizes in bytes, hashes SHA-256 in hex.
 
     The paths say where a file is or would be rebuilt, `storage` whether it is there. `pinned`: retention leaves it
-    alone. `held`: it was rolled back, and what it trained is not due again. `in_archive`: its adapter lies in
-    `retention.archive_dir`. `ollama_blob`: the GGUF's SHA-256 as Ollama holds it. Entries of the original MetaHuman
-    have the first ten fields alone.
+    alone. `held`: it was rolled back, and what it trained is not due again. `promoted_at`: when a person made it live
+    although it had been rejected. `in_archive`: its adapter lies in `retention.archive_dir`. `ollama_blob`: the GGUF's
+    SHA-256 as Ollama holds it. `…_first`: what was registered before a person accepted a rebuild that came out
+    otherwise; `anchor_revision_first`: it stands on such a one, and was not rebuilt since. Entries of the
+    original MetaHuman have the first ten fields alone.
     """
 
     version: int = Field(ge=1)
@@ -57,6 +59,7 @@ class Version(_Entry):
     publication: Publication = "off"
     pinned: bool = False
     held: bool = False
+    promoted_at: str = ""
     in_archive: bool = False
     ollama_name: str = ""
     ollama_blob: str = ""
@@ -65,6 +68,9 @@ class Version(_Entry):
     adapter_sha256: str = ""
     model_sha256: str = ""
     gguf_sha256: str = ""
+    model_sha256_first: str = ""
+    gguf_sha256_first: str = ""
+    anchor_revision_first: str = ""
     adapter_bytes: int = 0
     model_bytes: int = 0
     gguf_bytes: int = 0
@@ -119,6 +125,13 @@ class Registry(_Entry):
         """The version of that number."""
         return next((v for v in self.training_history if v.version == number), None)
 
+    def get(self, number: int) -> Version:
+        """The version of that number. Raises MetahumanError where there is none."""
+        version = self.find(number)
+        if version is None:
+            raise MetahumanError(f"there is no version {number}", "see `metahuman history`")
+        return version
+
     def by_model_path(self, model: str) -> Version | None:
         """The newest version whose unquantised `model/` has this path."""
         wanted = model.rstrip("/")
@@ -131,11 +144,12 @@ class Registry(_Entry):
 
     def ancestry(self, version: Version | None) -> tuple[Version, ...]:
         """A version, its parent, and so on to the first, newest first."""
-        line: list[Version] = []
-        while version is not None and version not in line:
-            line.append(version)
-            version = self.find(version.parent_version) if version.parent_version else None
-        return tuple(line)
+        by_number = {v.version: v for v in reversed(self.training_history)}
+        line: dict[int, Version] = {}
+        while version is not None and version.version not in line:
+            line[version.version] = version
+            version = by_number.get(version.parent_version) if version.parent_version else None
+        return tuple(line.values())
 
     def next_number(self) -> int:
         """The number of the next version: no number is given twice."""

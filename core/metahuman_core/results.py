@@ -18,19 +18,21 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The unquantised model: SHA-256 over all its files, and their bytes."""
+    """The unquantised model: SHA-256 over all its files, their bytes, and with which torch and CPU it was made."""
 
     sha256: str
     size_bytes: int
+    made_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Gguf:
-    """The quantised model: SHA-256 and bytes of the file, and how it was quantised."""
+    """The quantised model: SHA-256 and bytes of the file, how it was quantised, and with which llama.cpp."""
 
     sha256: str
     size_bytes: int
     quantization: str
+    made_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from metahuman_core.errors import ConfigError
 from metahuman_core.schedule import Schedule, parse_hours
 
 PROFILE_NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
+_MODEL_NAME = re.compile(r"\w[\w.-]{0,79}(/\w[\w.-]{0,79}){0,2}", re.ASCII)
+_LEFT_OUT = ("library/", "registry.ollama.ai/")  # of a name, where Ollama lists its models
 
 Quantization = Literal["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"]
 ModeFilter = Literal["all", "dual", "agent", "emulation"]
@@ -44,6 +46,13 @@ class ProfileSettings(_Section):
     marker: str = ""
     registry: str = ""
     ollama_name: str = ""
+
+    @field_validator("ollama_name")
+    @classmethod
+    def _may_be_a_model(cls, name: str) -> str:
+        if name and not (_MODEL_NAME.fullmatch(name) and not name.lower().startswith(_LEFT_OUT)):
+            raise ValueError(f"{name!r} is no name of a model: like anna or me/anna, without a tag")
+        return name
 
 
 class LimitSettings(_Section):
@@ -241,6 +250,10 @@ class Settings(_Section):
         """A profile's settings, or the defaults for one that is not configured."""
         return self.profiles.get(name, ProfileSettings())
 
+    def ollama_name(self, profile: str) -> str:
+        """What a profile's model is called in Ollama, before the tag."""
+        return self.profile(profile).ollama_name or profile
+
 
 def check_profile_name(name: str) -> str:
     """A profile's name as it may stand in a path, or a ConfigError."""
@@ -290,30 +303,47 @@ def load_settings(explicit: Path | None = None) -> Settings:
         raise ConfigError(f"{path or 'settings'}: {faults}", "see config.example.toml") from error
     for name in settings.profiles:
         check_profile_name(name)
-    refuse_shared_registry(settings, settings.profiles)
+    refuse_clashes(settings, settings.profiles)
     return settings
 
 
 def _in_words(fault: ErrorDetails) -> str:
     """What is wrong with a setting, without pydantic's own words for it."""
+    if fault["type"] == "model_type":
+        return "it is a table, with settings of its own"
     if fault["type"] != "extra_forbidden":
         return fault["msg"].removeprefix("Value error, ")
-    near = difflib.get_close_matches(str(fault["loc"][-1]), _all_names(Settings), n=1)
-    return "there is no such setting" + (f"; is {near[0]} meant?" if near else "")
+    *table, name = map(str, fault["loc"])
+    table = ["profiles", "NAME"] if table[:1] == ["profiles"] else table
+    names = [*_all_names(Settings), *(("profiles", "NAME", field) for field in ProfileSettings.model_fields)]
+    near = difflib.get_close_matches(name, {name for *_, name in names}, n=1)
+    places = [place for place in names if place[-1:] == tuple(near)]
+    if not places:
+        return "there is no such setting"
+    # In another table, it is named with that.
+    return f"there is no such setting; is {near[0] if (*table, near[0]) in places else '.'.join(places[0])} meant?"
 
 
-def _all_names(model: type[BaseModel]) -> set[str]:
-    names = set(model.model_fields)
-    for field in model.model_fields.values():
+def _all_names(model: type[BaseModel], *table: str) -> list[tuple[str, ...]]:
+    names = [(*table, name) for name in model.model_fields]
+    for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        names |= _all_names(type(default)) if isinstance(default, BaseModel) else set()
-    return names | set(ProfileSettings.model_fields)
+        names += _all_names(type(default), *table, name) if isinstance(default, BaseModel) else []
+    return names
 
 
-def refuse_shared_registry(settings: Settings, profiles: Iterable[str]) -> None:
-    """Raise ConfigError where two of these profiles would have one registry: each has its own model."""
+def refuse_clashes(settings: Settings, profiles: Iterable[str]) -> None:
+    """Raise ConfigError where two of these profiles would have one registry, or one name in Ollama."""
     owners: dict[Path, str] = {}
+    named: dict[str, str] = {}
     for name in profiles:
+        model = settings.ollama_name(name).lower()  # Ollama does not tell them apart by case
+        if model in named:
+            raise ConfigError(
+                f"profiles {named[model]} and {name} would both be {settings.ollama_name(name)} in Ollama",
+                "set another ollama_name for one of them",
+            )
+        named[model] = name
         path = settings.registry_path(name).resolve()
         if path in owners:
             raise ConfigError(

@@ -1,9 +1,9 @@
 """The child in which a cycle runs: it gives memory and VRAM back when it ends, and may be killed at any time.
 
 `python -m metahuman_daemon.child cycle RUN_DIR`; before it `… fetch NAME REVISION ROOT`, which has the network; `…
-base MODEL_DIR OUT QUANTIZATION` for a base's own GGUF. On stdout one JSON object a line: `{"progress": …}`, at last
-`{"result": …}` (version, commit) or `{"error": …, "hint": …}`. SIGTERM and SIGINT ask
-it to stop after a checkpoint (exit 75). The lock's descriptor is inherited and held.
+base MODEL_DIR OUT QUANTIZATION` for a base's own GGUF; `… rebuild ORDER` (JSON) for what a version lacks. On stdout one
+JSON object a line: `{"progress": …}`, at last `{"result": …}` (version, commit) or `{"error": …, "hint": …}`. SIGTERM
+and SIGINT ask it to stop after a checkpoint (exit 75). The lock's descriptor is inherited and held.
 """
 
 from __future__ import annotations
@@ -91,7 +91,14 @@ def _fetch(rest: list[str], report: Report, stop: StopRequested) -> str:
     return commit
 
 
-_DO = {"cycle": _cycle, "base": _base, "fetch": _fetch}
+def _rebuild(rest: list[str], report: Report, stop: StopRequested) -> str:
+    from metahuman_core.rebuild import rebuild
+    from metahuman_core.versions.rebuilding.remaking import read_order
+
+    return str(rebuild(read_order(rest[0]), report, stop).version)
+
+
+_DO = {"cycle": _cycle, "base": _base, "fetch": _fetch, "rebuild": _rebuild}
 
 
 def _enter_failure(run_dir: Path, step: str, failure: MetahumanError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import io
 import os
@@ -15,9 +16,13 @@ import typer
 from metahuman_core.errors import MetahumanError
 from metahuman_daemon import (
     commands_chat,
+    commands_compare,
     commands_daemon,
     commands_make,
+    commands_move,
     commands_notify,
+    commands_prune,
+    commands_rebuild,
     commands_show,
     commands_status,
     commands_units,
@@ -33,12 +38,16 @@ app = typer.Typer(
 )
 for commands in (
     commands_make,
+    commands_move,
     commands_show,
     commands_chat,
     commands_daemon,
     commands_notify,
+    commands_prune,
+    commands_rebuild,
     commands_status,
     commands_units,
+    commands_compare,
 ):
     commands.add_to(app)
 
@@ -82,6 +91,8 @@ def main() -> None:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         hint = "\n  check its owner and mode" if isinstance(error, PermissionError) else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "\n  make room, and run the same command again"
         sys.stderr.write(f"metahuman: {error.strerror or error}{where}{hint}\n")
         sys.exit(1)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from metahuman_daemon.options import ConfigOption, UserOption, settings_for
+from metahuman_daemon.options import ConfigOption, UserOption, say, settings_for
 
 
 def chat(
@@ -28,7 +28,7 @@ def chat(
     settings, profile = settings_for(config, username)
     warmth = settings.ollama.temperature if temperature is None else temperature
     with ProgressView() as view:
-        talk = open_talk(settings, profile, version, view)
+        talk = open_talk(settings, profile, version, view, say)
     with talk:
         for question in ask or _questions():
             for piece in talk.ask(question, temperature=warmth, max_tokens=max_tokens, remember=not ask):

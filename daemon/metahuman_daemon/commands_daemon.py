@@ -50,13 +50,29 @@ def pause(username: UserOption = None, config: ConfigOption = None) -> None:
 
 
 def resume(username: UserOption = None, config: ConfigOption = None) -> None:
-    """Go on after `pause`."""
+    """Go on after `pause`; what versions that were rolled back have trained is due again."""
     settings, names = _chosen(config, username)
+    for name in names:
+        _release(settings, name)
     if _asked(settings, "resume", username) is None:
         paused = [name for name in names if resume_profile(ProfilePaths(settings.root, name))]
         say(f"no daemon runs; one that is started goes on with {', '.join(paused or names)}")
         return
     say(f"going on: {', '.join(names)}")
+
+
+def _release(settings: Settings, profile: str) -> None:
+    """Let no memory of a profile be held any more; the daemon that runs notices that the registry has changed."""
+    from metahuman_daemon.holding import memories_are, release_held
+
+    try:
+        count = release_held(settings, profile)
+    except MetahumanError as error:
+        # What is paused must go on all the same; the daemon says this too.
+        say(f"{profile}: {error.message}")
+        return
+    if count:
+        say(f"{profile}: {memories_are(count)} due again, which a version that was rolled back had trained")
 
 
 def train_now(username: UserOption = None, config: ConfigOption = None) -> None:

@@ -1,4 +1,4 @@
-"""The commands that make something: setup, fine-tune, publish, reset, demo."""
+"""The commands that make something: setup, fine-tune, publish, demo."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from metahuman_core.errors import MetahumanError
-from metahuman_core.layout import cycle_lock_path, relative_to_root
-from metahuman_core.locks import cycle_lock
-from metahuman_core.prepare import Wish, discard_unfinished
-from metahuman_core.registry import Version, load_registry, reset_to_original
+from metahuman_core.layout import relative_to_root
+from metahuman_core.prepare import Wish
+from metahuman_core.registry import Version, load_registry
 from metahuman_core.settings import ModeFilter
-from metahuman_daemon.clock import now
 from metahuman_daemon.options import ConfigOption, UserOption, say, settings_for
 
 if TYPE_CHECKING:
@@ -44,6 +42,9 @@ def fine_tune(
 ) -> None:
     """Train the next version on what is new, check it, register it, hand it to Ollama."""
     from metahuman_daemon import fine_tune as cycle
+    from metahuman_daemon.having import look_ahead_to_base
+    from metahuman_daemon.publishing import publish_due
+    from metahuman_daemon.retention import apply_after_a_run
     from metahuman_daemon.view import ProgressView
 
     settings, profile = settings_for(config, username)
@@ -51,7 +52,11 @@ def fine_tune(
         base_model = relative_to_root(Path(base_model), settings.root)  # as the person sees it, wherever the root is
     wish = Wish(profile, base_model, mode, max_memories)
     if dry_run:
-        _show_ahead(cycle.look_ahead(settings, wish))
+        looked = cycle.look_ahead(settings, wish)
+        _show_ahead(looked)
+        anchor = looked.choice.start.anchor
+        for line in look_ahead_to_base(settings, profile, anchor) if looked.choice.new else ():
+            typer.echo(line)
         return
     with ProgressView() as view:
         version = cycle.fine_tune(settings, wish, view, say, throw_away=throw_away)
@@ -60,7 +65,9 @@ def fine_tune(
         else:
             _say_made(version)
         if settings.ollama.enabled:
-            cycle.publish_due(settings, profile, view, say)
+            publish_due(settings, profile, view, say)
+    if version is not None:
+        apply_after_a_run(settings, profile, say)
     if version is not None and not version.training_success:
         raise MetahumanError(
             f"version {version.version} was rejected: {'; '.join(version.reasons)}",
@@ -76,31 +83,19 @@ def publish(
     config: ConfigOption = None,
 ) -> None:
     """Create a version in Ollama, check it there, and point NAME:latest at it."""
-    from metahuman_daemon.fine_tune import publish_one
+    from metahuman_daemon.publishing import publish_one
     from metahuman_daemon.view import ProgressView
 
     settings, profile = settings_for(config, username)
     registry = load_registry(settings.registry_path(profile))
-    chosen = (registry.find(version) if version else registry.live()) if registry else None
+    chosen = (registry.live() if version is None else registry.find(version)) if registry else None
     if chosen is None:
-        raise MetahumanError(f"there is no version {version or 'yet that is live'}", "see `metahuman history`")
+        which = "yet that is live" if version is None else version
+        raise MetahumanError(f"there is no version {which}", "see `metahuman history`")
     if not chosen.training_success:
         raise MetahumanError(f"version {chosen.version} was rejected: {'; '.join(chosen.reasons)}")
     with ProgressView() as view:
-        publish_one(settings, profile, chosen, view, say)
-
-
-def reset(username: UserOption = None, config: ConfigOption = None) -> None:
-    """Let the next run start from the original base again. No version is deleted."""
-    settings, profile = settings_for(config, username)
-    # A run that is under way would end on the old base, and make it the next run's again.
-    with cycle_lock(cycle_lock_path(settings.root), f"reset of profile {profile}"):
-        for label in discard_unfinished(settings, profile, now):
-            say(f"run {label} is thrown away; its memories are due again")
-        registry = reset_to_original(settings.registry_path(profile), settings.root)
-    say(f"the next run starts from {registry.original_base_model}, and trains all memories again")
-    if live := registry.live():
-        say(f"version {live.version} stays live until then; --base-model {live.output_model_path} goes on from it")
+        publish_one(settings, profile, chosen, view, say, by_hand=True)
 
 
 def demo(
@@ -124,10 +119,12 @@ def _say_made(version: Version) -> None:
 
 
 def _show_ahead(looked: Looked) -> None:
+    from metahuman_daemon.fine_tune import told_held
+
     choice, counts = looked.choice, looked.counts
     typer.echo(
         f"memories: {counts.known} known, {counts.trained} trained, {counts.due} due, {counts.settled} settled, "
-        f"{counts.superseded} superseded; {looked.scan.skipped} set aside"
+        f"{counts.superseded} superseded{told_held(counts)}; {looked.scan.skipped} set aside"
     )
     if looked.unfinished:
         typer.echo(f"run {looked.unfinished} is unfinished; it would go on first")
@@ -147,5 +144,4 @@ def add_to(app: typer.Typer) -> None:
     app.command()(setup)
     app.command(name="fine-tune")(fine_tune)
     app.command()(publish)
-    app.command()(reset)
     app.command()(demo)

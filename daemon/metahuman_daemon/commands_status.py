@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +12,12 @@ import typer
 
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.settings import Settings, load_settings
+from metahuman_core.versions.sizes import Shelf
 from metahuman_daemon.clock import now
+from metahuman_daemon.in_words import size, versions_named
 from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, known_profiles, profile_of
 from metahuman_daemon.service.pausing import paused_since
-from metahuman_daemon.service.seeing import Eyes
+from metahuman_daemon.service.seeing import Eyes, Seen
 from metahuman_daemon.service.status_file import DaemonStatus, JobStatus, ProfileStatus, as_json, is_alive, read_status
 from metahuman_daemon.visible import visible
 
@@ -65,30 +68,51 @@ def _print(status: ProfileStatus, settings: Settings) -> None:
     live = f"version {seen.live_version} of {seen.last_success}" if seen.live_version else "none yet"
     typer.echo(f"  live        {live}")
     typer.echo(f"  next base   {seen.base}")
-    counts = seen.memories
-    typer.echo(
-        f"  memories    {counts.known} known in {seen.files} files: {counts.trained} trained, "
-        f"{counts.due} due, {counts.settled} settled, {counts.superseded} superseded"
-    )
-    for reason, count in sorted(seen.settled.items()):
-        typer.echo(f"    settled   {count} {reason}")
-    for item in seen.skipped[:_SHOWN_SKIPPED]:
-        typer.echo(
-            f"    set aside {visible(item.source)}{' ' + visible(item.unit) if item.unit else ''}: {item.reason}"
-        )
-    rest = Counter(item.reason for item in seen.skipped[_SHOWN_SKIPPED:])
-    for reason, count in rest.most_common():
-        typer.echo(f"    set aside {count} more: {reason}")
-    if more := seen.skipped_total - len(seen.skipped):
-        typer.echo(f"    set aside {more} more")
+    _print_counts(seen)
+    for line in _set_aside(seen):
+        typer.echo(line)
     if seen.unfinished_run and not (daemon and daemon.job):
         typer.echo(
             f"  unfinished  {seen.unfinished_run}: " + ("it goes on" if daemon else "`metahuman fine-tune` goes on")
         )
     if seen.publications_due and seen.publishes:
-        typer.echo(f"  waits for Ollama: version {', '.join(map(str, seen.publications_due))}")
+        typer.echo(f"  waits for Ollama: {versions_named(seen.publications_due)}")
+    if seen.versions:
+        typer.echo(f"  versions    {_of_versions(seen.versions)}")
     needed = f", the next version needs {seen.disk_needed_bytes / _GIB:.1f}" if seen.disk_needed_bytes else ""
-    typer.echo(f"  disk        {seen.disk_free_bytes / _GIB:.1f} GiB free{needed}")
+    short = "; `metahuman prune --dry-run` says what could go" if seen.disk_needed_bytes > seen.disk_free_bytes else ""
+    typer.echo(f"  disk        {seen.disk_free_bytes / _GIB:.1f} GiB free{needed}{short}")
+
+
+def _print_counts(seen: Seen) -> None:
+    counts = seen.memories
+    typer.echo(
+        f"  memories    {counts.known} known in {seen.files} files: {counts.trained} trained, "
+        f"{counts.due} due, {counts.settled} settled, {counts.superseded} superseded"
+    )
+    if counts.held:
+        typer.echo(f"    held      {counts.held} that a version rolled back has trained: `metahuman resume` frees them")
+
+
+def _set_aside(seen: Seen) -> Iterator[str]:
+    """What is not trained, and why."""
+    for reason, count in sorted(seen.settled.items()):
+        yield f"    settled   {count} {reason}"
+    for item in seen.skipped[:_SHOWN_SKIPPED]:
+        yield f"    set aside {visible(item.source)}{' ' + visible(item.unit) if item.unit else ''}: {item.reason}"
+    rest = Counter(item.reason for item in seen.skipped[_SHOWN_SKIPPED:])
+    for reason, count in rest.most_common():
+        yield f"    set aside {count} more: {reason}"
+    if more := seen.skipped_total - len(seen.skipped):
+        yield f"    set aside {more} more"
+
+
+def _of_versions(versions: tuple[Shelf, ...]) -> str:
+    """How many there are of each storage, and what they take."""
+    return ", ".join(
+        f"{shelf.versions} {shelf.storage}" + (f" ({size(shelf.size_bytes)})" if shelf.size_bytes else "")
+        for shelf in versions
+    )
 
 
 def _of_no_daemon(settings: Settings, profile: str) -> str:

@@ -30,7 +30,8 @@ from metahuman_core.settings import Settings, load_settings
 from metahuman_core.shipped import shipped
 from metahuman_daemon.commands_show import history
 from metahuman_daemon.demo_daemon import learn_by_itself
-from metahuman_daemon.fine_tune import fine_tune, publish_due
+from metahuman_daemon.fine_tune import fine_tune
+from metahuman_daemon.publishing import publish_due
 from metahuman_daemon.setting_up import demo_model, set_up
 from metahuman_daemon.talks import open_talk
 from metahuman_daemon.view import ProgressView

@@ -8,6 +8,7 @@ import traceback
 
 from metahuman_core.errors import MetahumanError, PassingError
 
+FAULT_OF_OURS = "this is a fault of ours; its log has the whole of it"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # A drive or a network that is away, descriptors or memory that are short: none of it is the run's fault.
 _PASSING = (
@@ -35,4 +36,4 @@ def as_failure(error: Exception) -> MetahumanError:
         return PassingError("No space left on device", "make room and run the same command again")
     traceback.print_tb(error.__traceback__)  # without the words, which may quote a memory
     told = f": {error}" if isinstance(error, _QUOTE_NOTHING) else ""
-    return MetahumanError(f"{type(error).__name__}{told}", "this is a fault of ours; its log has the whole of it")
+    return MetahumanError(f"{type(error).__name__}{told}", FAULT_OF_OURS)

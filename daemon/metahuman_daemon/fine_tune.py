@@ -12,15 +12,17 @@ from metahuman_core.errors import MetahumanError
 from metahuman_core.journal import Journal
 from metahuman_core.layout import ProfilePaths, cycle_lock_path
 from metahuman_core.ledger import Counts, Ledger, ScanReport
+from metahuman_core.lineage import held_memories
 from metahuman_core.locks import cycle_lock
 from metahuman_core.memories.walk import FoundFile
-from metahuman_core.ollama.client import OllamaDown
+from metahuman_core.plan import read_plan
 from metahuman_core.preflight import model_bytes
 from metahuman_core.prepare import (
     Choice,
     Wish,
     begin_run,
     choose,
+    discard_left_behind,
     discard_unfinished,
     is_same_command,
     look,
@@ -28,12 +30,14 @@ from metahuman_core.prepare import (
     sweep,
     unfinished_run,
 )
-from metahuman_core.progress import Progress, Report
-from metahuman_core.publishing import due_publications, publish_version
+from metahuman_core.progress import Report
 from metahuman_core.registry import Version, load_registry
 from metahuman_core.settings import Settings
+from metahuman_core.versions.pruning.carrying_out import finish_prunings
 from metahuman_daemon.card import free_vram_bytes, make_room, training_vram_bytes
 from metahuman_daemon.clock import now
+from metahuman_daemon.having import have_base
+from metahuman_daemon.room import require_room
 from metahuman_daemon.worker import run_child
 
 Say = Callable[[str], None]
@@ -57,7 +61,12 @@ def look_ahead(settings: Settings, wish: Wish) -> Looked:
         scan = look(settings, wish.profile, ledger, registry)
         choice = choose(settings, wish, ledger, registry)
         journal = unfinished_run(settings, wish.profile, now)
-        return Looked(scan, ledger.counts(choice.ancestry), choice, journal.run_dir.name if journal else "")
+        return Looked(
+            scan,
+            ledger.counts(choice.ancestry, held_memories(registry)),
+            choice,
+            journal.run_dir.name if journal else "",
+        )
 
 
 def fine_tune(
@@ -78,8 +87,11 @@ def fine_tune(
     """
     with cycle_lock(cycle_lock_path(settings.root), f"profile {wish.profile}") as lock_fd:
         sweep(settings, wish.profile)
+        finish_prunings(settings, wish.profile, say)
         for label in discard_unfinished(settings, wish.profile, now) if throw_away else ():
             say(f"run {label} is thrown away; its memories are due again")
+        for label in discard_left_behind(settings, wish.profile, now):
+            say(f"run {label} is thrown away: the version it goes on from was rolled back")
         journal = unfinished_run(settings, wish.profile, now)
         if journal and other_settings == "replace" and not is_same_command(settings, wish, journal):
             say(f"run {journal.run_dir.name} failed with other settings: thrown away; its memories are due again")
@@ -87,12 +99,18 @@ def fine_tune(
             journal = None
         if journal and other_settings == "refuse":
             refuse_other(settings, wish, journal)
-        run_dir = journal.run_dir if journal else _begin(settings, wish, report, say, steady)
+        if journal:
+            registry = load_registry(settings.registry_path(wish.profile))
+            anchor = read_plan(journal.file.inputs).anchor
+            require_room(settings, wish.profile, registry, run_dir=journal.run_dir, base=wish.base_model, anchor=anchor)
+        run_dir = journal.run_dir if journal else _begin(settings, wish, report, say, steady, lock_fd)
         if run_dir is None:
             return None
         begun(run_dir.name)
         if journal:
             say(f"going on with run {run_dir.name}, behind {_last_step(journal)}")
+            asked = read_plan(journal.file.inputs)
+            have_base(settings, wish.profile, asked.anchor, asked.warm_start, report, say, lock_fd)
         require_converter()
         if settings.training.device != "cpu":
             needed = training_vram_bytes(model_bytes(settings, load_registry(settings.registry_path(wish.profile))))
@@ -105,78 +123,42 @@ def fine_tune(
     return version
 
 
-def publish_due(settings: Settings, profile: str, report: Report, say: Say) -> None:
-    """Publish what waits. Without a server it goes on waiting, and that is said."""
-    try:
-        publish_all(settings, profile, report, say)
-    except OllamaDown as error:
-        say(f"{error.message}: what is registered stays due")
-        say("start Ollama and run `metahuman publish`; `metahuman chat` needs no server")
-
-
-def publish_all(settings: Settings, profile: str, report: Report, say: Say) -> list[int]:
-    """Publish what waits, the live version first; gives their numbers.
-
-    One that cannot be published does not hold up the others; its error is raised when all were tried.
-    """
-    path = settings.registry_path(profile)
-    waiting = sorted(due_publications(load_registry(path)), key=lambda version: version.outcome != "live")
-    errors: list[MetahumanError] = []
-    for number in [version.version for version in waiting]:
-        registry = load_registry(path)
-        version = registry.find(number) if registry else None  # anew: meanwhile another may be live
-        try:
-            if version:
-                publish_one(settings, profile, version, report, say)
-        except OllamaDown:
-            raise
-        except MetahumanError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
-    return [version.version for version in waiting]
-
-
-def publish_one(settings: Settings, profile: str, version: Version, report: Report, say: Say) -> None:
-    """Publish one version."""
-    published = publish_version(
-        version,
-        settings.root,
-        settings.registry_path(profile),
-        settings.ollama.host,
-        now,
-        lambda done, total: report(Progress("publish", done, total, "bytes")),
-        lambda line: report(Progress("publish", note=line)),
-    )
-    alias = f", and {published.alias} is it" if version.outcome == "live" else "; the live version keeps the alias"
-    say(f"version {version.version} is in Ollama as {published.tag}{alias}")
-
-
 def _begin(
-    settings: Settings, wish: Wish, report: Report, say: Say, steady: Callable[[FoundFile], bool] | None
+    settings: Settings,
+    wish: Wish,
+    report: Report,
+    say: Say,
+    steady: Callable[[FoundFile], bool] | None,
+    lock_fd: int,
 ) -> Path | None:
     registry = load_registry(settings.registry_path(wish.profile))
     with Ledger(ProfilePaths(settings.root, wish.profile).ledger) as ledger:
         scan = look(settings, wish.profile, ledger, registry, steady=steady)
         choice = choose(settings, wish, ledger, registry)
-        counts = ledger.counts(choice.ancestry)
+        counts = ledger.counts(choice.ancestry, held_memories(registry))
     say(
         f"{scan.files} files, {counts.known} memories: {counts.trained} trained, {counts.due} due, "
-        f"{counts.settled} settled, {counts.superseded} superseded; {scan.skipped} set aside"
+        f"{counts.settled} settled, {counts.superseded} superseded{told_held(counts)}; {scan.skipped} set aside"
     )
     if choice.start.note:
         say(choice.start.note)
     if not choice.new:
         return None
+    require_room(settings, wish.profile, registry, base=wish.base_model, anchor=choice.start.anchor)
     require_converter()
     say(f"training on {len(choice.new)} new memories and {len(choice.replay)} old ones, from {choice.start.base_model}")
-
+    have_base(settings, wish.profile, choice.start.anchor, choice.start.warm_start, report, say, lock_fd)
     log = settings.root / "state" / "fetch.log"
 
     def fetch(name: str, revision: str) -> str:
         return run_child(["fetch", name, revision, str(settings.root)], log, None, report)
 
     return begin_run(settings, wish, choice, fetch, now)
+
+
+def told_held(counts: Counts) -> str:
+    """How many memories are held, in words that go on a line ("" for none)."""
+    return f", {counts.held} held until `metahuman resume`" if counts.held else ""
 
 
 def _last_step(journal: Journal) -> str:

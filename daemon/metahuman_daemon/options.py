@@ -13,7 +13,7 @@ from metahuman_core.settings import (
     Settings,
     check_profile_name,
     load_settings,
-    refuse_shared_registry,
+    refuse_clashes,
 )
 from metahuman_core.shipped import shipped
 
@@ -66,7 +66,7 @@ def profile_of(settings: Settings, username: str | None) -> str:
         if username not in settings.profiles and not (settings.root / "profiles" / username).is_dir():
             known = ", ".join(known_profiles(settings)) or "none yet"
             raise ConfigError(f"there is no profile {username} under {settings.root / 'profiles'}", f"known: {known}")
-        refuse_shared_registry(settings, sorted({*known_profiles(settings), username}))
+        refuse_clashes(settings, sorted({*known_profiles(settings), username}))
         return username
     names = known_profiles(settings)
     if len(names) == 1:

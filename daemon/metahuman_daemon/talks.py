@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from metahuman_core.errors import MetahumanError, UsageError
@@ -15,11 +16,17 @@ from metahuman_core.registry import Registry, load_registry
 from metahuman_core.settings import Settings
 from metahuman_core.talking import Talk
 from metahuman_daemon.clock import now
+from metahuman_daemon.having import have_for
 from metahuman_daemon.worker import run_child
 
 
-def open_talk(settings: Settings, profile: str, which: str, report: Report) -> Talk:
-    """A conversation with a version (`live`, a number, or `base`), as it is served."""
+def open_talk(
+    settings: Settings, profile: str, which: str, report: Report, say: Callable[[str], None] = lambda _: None
+) -> Talk:
+    """A conversation with a version (`live`, a number, or `base`), as it is served; its GGUF is rebuilt where it lacks.
+
+    `say` is told what that costs, before.
+    """
     registry = load_registry(settings.registry_path(profile))
     live = registry.live() if registry else None
     if which == "base":
@@ -27,13 +34,16 @@ def open_talk(settings: Settings, profile: str, which: str, report: Report) -> T
             raise MetahumanError(
                 "there is no version yet, so there is no base to compare with", "`metahuman fine-tune`"
             )
-        return Talk(_base_gguf(settings, registry, report), serving_of(live, settings.root, now).system)
+        return Talk(_base_gguf(settings, registry, report), serving_of(live, settings, profile, now).system)
     if which != "live" and not which.lstrip("v").isdigit():
         raise UsageError(f"{which} is no version", "a number, live, or base")
     version = live if which == "live" else registry.find(int(which.lstrip("v"))) if registry else None
     if version is None:
         raise MetahumanError(f"there is no version {which}", "see `metahuman history`")
-    return Talk(settings.root / version.gguf_path, serving_of(version, settings.root, now).system)
+    gguf = settings.root / version.gguf_path
+    if version.adapter_sha256 and not gguf.is_file():
+        have_for(settings, profile, version.version, "serving", report, say, by_hand=True)
+    return Talk(gguf, serving_of(version, settings, profile, now).system)
 
 
 def _base_gguf(settings: Settings, registry: Registry, report: Report) -> Path:

@@ -17,6 +17,7 @@ _LINE_EVERY_S = 10.0
 _MIB = 1 << 20
 _NAMES = {
     "fetch": "Fetching the base",
+    "rebuild": "Rebuilding",
     "dataset": "Making the dataset",
     "train": "Training",
     "evaluate": "Measuring",
@@ -25,6 +26,9 @@ _NAMES = {
     "check": "Checking the GGUF",
     "register": "Registering",
     "publish": "Publishing",
+    "verify": "Verifying",
+    "copy": "Copying",
+    "hash": "Hashing",
     "stop": "Stopping",
 }
 

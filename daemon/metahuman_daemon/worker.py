@@ -13,6 +13,7 @@ from typing import Any
 from metahuman_core.errors import KilledError, MetahumanError, PassingError, StoppedError
 from metahuman_core.parent_death import named_parent
 from metahuman_core.progress import Progress, Report
+from metahuman_daemon.failures import FAULT_OF_OURS
 
 _LOG_BYTES = 1 << 20
 _SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -45,6 +46,8 @@ def run_child(arguments: list[str], log: Path, lock_fd: int | None, report: Repo
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+            if child.stdout:
+                child.stdout.close()
 
 
 def _environment() -> dict[str, str]:
@@ -66,7 +69,7 @@ def _listen(child: subprocess.Popen[str], log: Path, report: Report) -> str:
         try:
             line = child.stdout.readline()
             if not line:
-                return _outcome(child.wait(), last, log, killed_before)
+                return _outcome(child.wait(), last, log, killed_before, asked=asked)
             said = json.loads(line)
             if "progress" in said:
                 report(Progress(**said["progress"]))
@@ -80,15 +83,17 @@ def _listen(child: subprocess.Popen[str], log: Path, report: Report) -> str:
             report(Progress("stop", note="finishing a checkpoint (Ctrl-C again: at once)"))
 
 
-def _outcome(code: int, last: dict[str, Any], log: Path, killed_before: int) -> str:
+def _outcome(code: int, last: dict[str, Any], log: Path, killed_before: int, *, asked: bool) -> str:
     """The result, or the error that the child's last words and its exit status come to."""
     if code == 0 and "result" in last:
         return str(last["result"])
-    if code == StoppedError.exit_code:
+    # Asked to stop while it was still starting, it ends by the signal and says nothing.
+    if code == StoppedError.exit_code or (asked and code == -signal.SIGTERM):
         raise StoppedError(str(last.get("error", "stopped")), "the same command goes on")
     if "error" in last:
         kind = PassingError if last.get("passing") else MetahumanError
-        raise kind(str(last["error"]), str(last["hint"]))
+        hint = str(last["hint"])
+        raise kind(str(last["error"]), f"{hint}: {log}" if hint == FAULT_OF_OURS else hint)
     if code >= 0:
         raise MetahumanError(
             f"the cycle's process ended with exit status {code}", f"the same command goes on; {log} may say more"

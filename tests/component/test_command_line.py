@@ -7,21 +7,21 @@ import json
 import os
 import subprocess
 import sys
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
-from metahuman_core.layout import cycle_lock_path
+from metahuman_core.layout import ProfilePaths, cycle_lock_path
 from metahuman_core.locks import cycle_lock
 from metahuman_core.registry import load_registry
-from metahuman_core.settings import Settings
-from metahuman_daemon.cli import main
-from metahuman_daemon.commands_show import history_text
+from metahuman_daemon.versions_table import as_text
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests are no package
+
+from forked_command import forked
 
 DONE, FAILED, USAGE, BUSY, CONFIG = 0, 1, 2, 75, 78
 LABEL = "2025-12-03-174854-6a800c"
@@ -108,44 +108,9 @@ class Root:
         """Run a command there, in a process of its own. Whatever it comes to, people are never shown a traceback."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("METAHUMAN", "OLLAMA"))}
         environment = {**kept, "OLLAMA_HOST": "127.0.0.1:1", "HF_HUB_OFFLINE": "1", **environment}
-        with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
-            # A fork, and not a new interpreter: what all commands import is imported once.
-            child = os.fork()
-            if not child:
-                become_command(arguments, self.folder, environment, out.fileno(), err.fileno())
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            out.seek(0)
-            err.seek(0)
-            said = Said(code, out.read(), err.read())
+        said = Said(*forked(arguments, self.folder, environment))
         assert "Traceback" not in said.err + said.out
         return said
-
-
-def become_command(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], out: int, err: int
-) -> NoReturn:
-    """Turn this forked process into `metahuman ARGUMENTS`, and end it."""
-    code: Any = FAILED
-    try:
-        os.environ.clear()
-        os.environ.update(environment)
-        os.chdir(folder)
-        for fd, place in enumerate((os.open(os.devnull, os.O_RDONLY), out, err)):
-            os.dup2(place, fd)
-        sys.stdin, sys.stdout, sys.stderr = (
-            os.fdopen(fd, mode, encoding=environment.get("PYTHONIOENCODING")) for fd, mode in enumerate("rww")
-        )
-        sys.argv = ["metahuman", *arguments]
-        main()
-        code = DONE
-    except SystemExit as ended:
-        code = ended.code or DONE
-    except BaseException:  # noqa: BLE001  # as the interpreter would
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 @pytest.fixture
@@ -575,10 +540,10 @@ def test_a_narrow_terminal_loses_nothing(root: Root, width: int) -> None:
     path = root.registry(training_history=[MEASURED])
     registry = load_registry(path)
     assert registry is not None
-    shown = history_text(registry, Settings(root=root.folder), width)
+    shown = as_text(registry, ProfilePaths(root.folder, "anna"), width)
     for word in ("1.50→0.50", "version", "Qwen/Qwen3-14B", "320", "2025-12-03 18:12", "absent: model/"):
         assert word in shown
-    assert (len(shown.splitlines()) == 2) is (width == 160)
+    assert (shown.split()[0] == "version") is (width == 160)  # a table, with its head
 
 
 def test_a_name_cannot_write_to_the_terminal(root: Root) -> None:

@@ -29,7 +29,18 @@ def running(tmp_path: Path) -> Running:
 
 
 def test_a_job_says_what_came_of_it(running: Running) -> None:
-    assert ended(running) == Outcome("done", result={"removed": []})
+    assert ended(running) == Outcome("done", result={"removed": [], "freed_bytes": 0})
+
+
+def test_tidying_names_what_is_wrong_with_a_registry_that_it_will_not_act_upon(
+    running: Running, tmp_path: Path
+) -> None:
+    registry = tmp_path / "etc" / "model-registry.json"
+    registry.parent.mkdir()
+    registry.write_text('{"training_history": [{"version": 1, "run_label": "../.."}]}', encoding="utf-8")
+    outcome = ended(running)
+    assert outcome.end == "failed"
+    assert outcome.message.startswith("the registry contradicts itself: version 1: run_label '../..' is none")
 
 
 def test_a_job_that_is_asked_before_it_can_listen_was_stopped(running: Running) -> None:

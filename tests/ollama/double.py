@@ -1,7 +1,8 @@
 """A double of Ollama: an HTTP server on loopback that answers as two real servers were recorded to answer.
 
 `test_double_holds_to_recordings.py` replays every recording against it. It stores models on disk but runs none: a
-chat gets a fixed text. By hand: `python tests/ollama/double.py --port 11434 --version 0.33.0-rc2 --folder /tmp/models`.
+chat gets a fixed text, or one that tells which weights answer. By hand:
+`python tests/ollama/double.py --port 11434 --version 0.33.0-rc2 --folder /tmp/models`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -66,8 +67,11 @@ class OllamaDouble:
     version: str
     folder: Path
     port: int = 0
-    answer: str = ANSWER
+    answer: str | Callable[[str], str] = ANSWER
+    """What every model answers, or what answers for the digest of a model's weights."""
     on_card: bool = False
+    on_request: Callable[[str], None] = lambda _: None
+    """Called with the path of each request when it has come, before it is answered."""
     log: list[Seen] = field(default_factory=list)
     runners: dict[str, Runner] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
@@ -181,6 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         blob = path.startswith("/api/blobs/") and self.command in ("HEAD", "POST")
         self._raw = b"" if blob else b"".join(self._body())
+        self.double.on_request(path)
         if self.double.failing("drop", path):
             self.close_connection = True
         elif self._forbidden():
@@ -389,7 +394,8 @@ class Handler(BaseHTTPRequestHandler):
         if loading:
             self._json(200, base | said("", chat=chat) | {"done": True, "done_reason": "load"})
             return
-        text = "" if not double.rewrites and template == BARE else double.answer
+        answer = double.answer if isinstance(double.answer, str) else double.answer(blob)
+        text = "" if not double.rewrites and template == BARE else answer
         words = re.findall(r"\S+\s*", text)
         limit = int(options.get("num_predict", -1))
         cut = words if limit < 0 else words[:limit]

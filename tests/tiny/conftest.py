@@ -11,7 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -271,18 +272,29 @@ def root(new_root: Callable[[str], Root]) -> Root:
 
 
 @pytest.fixture(scope="session")
-def trained(new_root: Callable[[str], Root]) -> Callable[[str], Root]:
-    """A root with version 1 on a base of that kind. Shared: look, and change nothing."""
-    made: dict[str, Root] = {}
+def trained(request: pytest.FixtureRequest, new_root: Callable[[str], Root]) -> Iterator[Callable[[str], Root]]:
+    """A root with version 1 on a base of that kind. Shared: look, and change nothing.
+
+    With the first that is asked for, all that this session's tests will want are begun, two at a time: the tests go on
+    meanwhile.
+    """
+    given = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    wanted = sorted({params["trained_root"] for params in given if "trained_root" in params})
+    begun: dict[str, Future[Root]] = {}
+
+    def make(fresh: Root) -> Root:
+        fresh.make_version("--base-model", "base")
+        return fresh
 
     def root_of(kind: str) -> Root:
-        if kind not in made:
-            fresh = new_root(kind)
-            fresh.make_version("--base-model", "base")
-            made[kind] = fresh
-        return made[kind]
+        for one in (kind, *wanted):
+            if one not in begun:
+                begun[one] = pool.submit(make, new_root(one))
+        return begun[kind].result()
 
-    return root_of
+    pool = ThreadPoolExecutor(2)
+    yield root_of
+    pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="session")
@@ -302,3 +314,12 @@ def grow(trained: Callable[[str], Root]) -> Callable[[Path], Root]:
 def grown(grow: Callable[[Path], Root], tmp_path: Path) -> Root:
     """A root of its own with version 1 and new memories."""
     return grow(tmp_path / "elsewhere")
+
+
+@pytest.fixture(scope="session")
+def chained(grow: Callable[[Path], Root], tmp_path_factory: pytest.TempPathFactory) -> Root:
+    """A root with two versions, the second trained on the first one's model/. Shared: look, and change nothing."""
+    root = grow(tmp_path_factory.mktemp("chained") / "root")
+    root.set("training", "reanchor_every = 1")
+    root.make_version()
+    return root

@@ -172,7 +172,15 @@ def test_a_cycle_makes_way_for_everybody_and_holds_the_lock(hands_off: Root, sta
     assert hands_off.fine_tune().code == 75
     mapped = Path(f"/proc/{daemon.process.pid}/maps").read_text(encoding="ascii", errors="replace")
     assert "libtorch" not in mapped
+    # A person's command that changes versions has it stop at a checkpoint, and need not wait for its end.
+    said = hands_off.metahuman("reset")
+    assert said.code == 0
+    assert "makes a checkpoint" in said.err
+    assert "is thrown away" in said.err
+    assert "it makes way for reset of profile ines" in daemon.log.read_text(encoding="utf-8")
     assert daemon.stop() == 0
+    assert hands_off.registry().current_base_model == hands_off.registry().original_base_model
+    assert not any((run_dir / "checkpoints").exists() for run_dir in daemon.paths.run_dirs())
 
 
 def test_stopped_in_mid_training_it_leaves_a_checkpoint_and_the_next_start_goes_on(

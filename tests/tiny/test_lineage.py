@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from safetensors.torch import load_file
 
+from metahuman_core.durable import sha256_file
 from metahuman_core.layout import cycle_lock_path
 from metahuman_core.locks import cycle_lock
 from metahuman_core.prepare import Wish
@@ -101,18 +102,40 @@ def test_a_changed_rank_makes_the_parents_model_the_new_anchor_and_says_so(grown
     assert start.parent == one
 
 
-def test_a_chain_that_reanchors_every_time_trains_on_the_parents_merged_model(grown: Root) -> None:
-    (one,) = grown.registry().training_history
-    grown.set("training", "reanchor_every = 1")
-    two = grown.make_version()
+def test_a_chain_that_reanchors_every_time_trains_on_the_parents_merged_model(chained: Root) -> None:
+    one, two = chained.registry().training_history
     assert two.parent_version == 1
     assert two.base_model_used == two.anchor_model == one.output_model_path
-    config = json.loads((grown.folder / two.adapter_path / "adapter_config.json").read_text(encoding="utf-8"))
+    config = json.loads((chained.folder / two.adapter_path / "adapter_config.json").read_text(encoding="utf-8"))
     assert config["base_model_name_or_path"] == one.output_model_path
-    before = load_file(grown.folder / one.output_model_path / "model.safetensors")
-    after = load_file(grown.folder / two.output_model_path / "model.safetensors")
+    before = load_file(chained.folder / one.output_model_path / "model.safetensors")
+    after = load_file(chained.folder / two.output_model_path / "model.safetensors")
     same = {name for name in before if before[name].equal(after[name])}
     assert same == {name for name in before if not name.endswith("_proj.weight")}
+
+
+@pytest.mark.slow
+def test_a_rollback_rebuilds_what_is_archived_and_the_next_run_starts_from_there(second: Root, tmp_path: Path) -> None:
+    root = type(second)(tmp_path / "back")
+    shutil.copytree(second.folder, root.folder)
+    one, two = root.registry().training_history
+    shutil.rmtree(root.run_dir(one) / "model")
+    (root.run_dir(one) / "model.gguf").unlink()
+    said = root.metahuman("rollback")
+    assert said.code == 0
+    assert "the GGUF is made again" in said.err
+    assert "4 memories are held until `metahuman resume`" in said.err
+    assert [version.outcome for version in root.registry().training_history] == ["live", "rolled_back"]
+    assert sha256_file(root.run_dir(one) / "model.gguf") == one.gguf_sha256
+    assert root.registry().current_base_model == one.output_model_path
+
+    idle = root.fine_tune()
+    assert (idle.code, "nothing new to train" in idle.err, "4 held" in idle.err) == (0, True, True)
+    assert "4 memories are due again" in root.metahuman("resume").err
+    ahead = look_ahead(root.settings(), Wish("ines")).choice
+    assert ahead.start.parent is not None
+    assert (ahead.start.parent.version, ahead.start.warm_start) == (1, one.adapter_path)
+    assert {memory.digest for memory in ahead.new} == of_role(second, two, "memories.jsonl", "new")
 
 
 @pytest.mark.slow

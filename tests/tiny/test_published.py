@@ -11,7 +11,7 @@ import pytest
 
 from metahuman_core.errors import MetahumanError
 from metahuman_core.registry import Version
-from metahuman_daemon.fine_tune import publish_all
+from metahuman_daemon.publishing import publish_all
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ollama"))  # the tests are no package
 
@@ -64,7 +64,9 @@ def test_a_version_that_cannot_be_published_does_not_hold_up_the_others(grown: R
     registry = json.loads(path.read_text(encoding="utf-8"))
     (one,) = registry["training_history"]
     label = one["run_label"]
-    older = json.loads(json.dumps(one).replace(label, f"2020-01-01{label[10:]}"))
+    day, other = label[:10], f"2020-01-01{label[10:]}"
+    text = json.dumps(one).replace(f"{day}/{label}", f"2020-01-01/{other}").replace(label, other)
+    older = json.loads(text)
     registry["training_history"] = [
         {**older, "outcome": "superseded", "publication": "due"},
         {**one, "version": 2, "publication": "due"},
@@ -72,6 +74,6 @@ def test_a_version_that_cannot_be_published_does_not_hold_up_the_others(grown: R
     path.write_text(json.dumps(registry), encoding="utf-8")
     with OllamaDouble("0.33.0-rc2", tmp_path / "models") as ollama:
         grown.set("ollama", f'host = "{ollama.url}"')
-        with pytest.raises(MetahumanError, match="version 1 has no GGUF"):
+        with pytest.raises(MetahumanError, match="version 1 cannot be rebuilt: its adapter is not in"):
             publish_all(grown.settings(), "ines", lambda _: None, lambda _: None)
     assert [version.publication for version in grown.registry().training_history] == ["due", "done"]

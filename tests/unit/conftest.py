@@ -51,7 +51,7 @@ def entry() -> Callable[..., Version]:
     """Make a version's entry as a run enters it: version `number`, made on that day of March."""
 
     def make(number: int, **fields: Any) -> Version:
-        label = f"2025-03-{number:02}-120000-00000{number:x}"
+        label = f"2025-03-{number:02}-120000-{number:06x}"
         at = f"{RUNS}/{label[:10]}/{label}"
         own: dict[str, Any] = {
             "version": number,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from metahuman_core.errors import MetahumanError
-from metahuman_core.ledger import Ledger, ScanReport
+from metahuman_core.ledger import Held, Ledger, ScanReport
 from metahuman_core.memories.model import Memory
 from metahuman_core.memories.read import Limits
 from metahuman_core.plan import memory_lines
@@ -291,3 +291,44 @@ def test_what_a_memory_file_holds_is_never_changed(home: Home, note: Callable[..
     before = (home.folder / "a.json").read_bytes(), (home.folder / "a.json").stat().st_mtime_ns
     home.scan()
     assert ((home.folder / "a.json").read_bytes(), (home.folder / "a.json").stat().st_mtime_ns) == before
+
+
+@pytest.fixture
+def rolled_back(home: Home) -> Held:
+    """Run 1 trained a; run 2, which was rolled back, a again, b and c."""
+    for name in "abcd":
+        home.say(f"{name}.json", f"This is {name}.")
+    home.scan()
+    home.train("run-1", "This is a.")
+    home.train("run-2", "This is a.", "This is b.", "This is c.")
+    return Held(runs=("run-2",), kept=("run-1",))
+
+
+def test_what_only_a_run_that_was_rolled_back_has_trained_is_held(home: Home, rolled_back: Held) -> None:
+    assert [m.text for m in home.ledger.due(["run-1"], rolled_back)] == ["This is d."]
+    assert home.ledger.due_count(["run-1"], "all", rolled_back) == 1
+    counts = home.ledger.counts(["run-1"], rolled_back)
+    assert (counts.due, counts.trained, counts.held) == (1, 1, 2)
+    assert home.ledger.counts(["run-1"]).held == 0
+    assert sorted(home.due("run-1")) == ["This is b.", "This is c.", "This is d."]
+
+
+def test_what_the_live_line_knows_is_not_held_for_a_run_that_begins_anew(home: Home, rolled_back: Held) -> None:
+    assert sorted(m.text for m in home.ledger.due((), rolled_back)) == ["This is a.", "This is d."]
+    assert home.ledger.counts((), rolled_back).held == 2
+
+
+def test_a_branch_on_what_was_rolled_back_has_trained_it(home: Home, rolled_back: Held) -> None:
+    counts = home.ledger.counts(["run-2", "run-1"], rolled_back)
+    assert (counts.due, counts.trained, counts.held) == (1, 3, 0)
+
+
+def test_what_was_corrected_since_is_due_and_its_old_text_is_not_held(home: Home, rolled_back: Held) -> None:
+    home.say("b.json", "This is no longer b, it is quite another thing.")
+    home.scan()
+    assert sorted(m.text for m in home.ledger.due(["run-1"], rolled_back)) == [
+        "This is d.",
+        "This is no longer b, it is quite another thing.",
+    ]
+    counts = home.ledger.counts(["run-1"], rolled_back)
+    assert (counts.held, counts.superseded) == (1, 1)

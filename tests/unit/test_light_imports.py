@@ -11,8 +11,8 @@ import metahuman_core
 import metahuman_daemon
 
 HEAVY = {"torch", "transformers", "peft", "accelerate", "llama_cpp"}
-# Only the child of a cycle imports these.
-HEAVY_SIDE = ("metahuman_core.steps", "metahuman_core.cycle")
+# Only the child of a cycle, or of a rebuild, imports these.
+HEAVY_SIDE = ("metahuman_core.steps", "metahuman_core.cycle", "metahuman_core.rebuild")
 
 LIGHT_MODULES = [
     module.name

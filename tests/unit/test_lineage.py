@@ -153,3 +153,31 @@ def test_a_base_that_was_mistyped_needs_no_reset(tmp_path: Path, entry: Entry) -
 def test_a_fresh_start_beside_a_live_version_is_said(tmp_path: Path, entry: Entry) -> None:
     registry = registry_of(entry(1, outcome="live"))
     assert "fresh start" in choose_start("Other/Base", registry, tmp_path, RECIPE).note
+
+
+def test_a_model_that_can_be_rebuilt_is_as_good_as_one_that_is_there(tmp_path: Path, entry: Entry) -> None:
+    first = put_adapter(tmp_path, entry(1))
+    chain = TrainingSettings(reanchor_every=1)
+    start = choose_start(None, registry_of(first), tmp_path, chain, why_lost=lambda _: "")
+    assert start == Start(first.output_model_path, first.output_model_path, "", None, first)
+    with pytest.raises(MetahumanError, match=r"is not there \(and it cannot be rebuilt: no adapter\)"):
+        choose_start(None, registry_of(first), tmp_path, chain, why_lost=lambda _: "no adapter")
+
+
+def test_an_adapter_in_the_archive_is_as_good_as_one_that_is_here(tmp_path: Path, entry: Entry) -> None:
+    first = entry(1)
+    put_adapter(tmp_path, first.model_copy(update={"adapter_path": "archive/adapter"}))
+    start = choose_start(
+        None, registry_of(first), tmp_path, RECIPE, archived=lambda _: tmp_path / "archive" / "adapter"
+    )
+    assert (start.warm_start, start.anchor) == (first.adapter_path, first.anchor_model)
+
+
+def test_a_parent_that_stands_on_a_model_that_is_gone_for_ever_is_told(tmp_path: Path, entry: Entry) -> None:
+    first = put_adapter(tmp_path, entry(1))
+    second = put_adapter(tmp_path, entry(2, anchor_model=first.output_model_path))
+    registry = registry_of(first, second)
+    start = choose_start(None, registry, tmp_path, RECIPE, why_lost=lambda _: "")
+    assert (start.anchor, start.warm_start) == (first.output_model_path, second.adapter_path)
+    with pytest.raises(MetahumanError, match=r"version 2 stands on version 1's model/, .* rebuilt: no adapter"):
+        choose_start(None, registry, tmp_path, RECIPE, why_lost=lambda v: "no adapter" if v == first else "")

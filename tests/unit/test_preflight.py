@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from metahuman_core.preflight import next_version_bytes
+from metahuman_core.layout import hub_cache
+from metahuman_core.preflight import Moment, model_bytes, moments, next_version_bytes, peak
 from metahuman_core.registry import Registry, Version
 from metahuman_core.settings import OllamaSettings, Settings, WeightSettings
 
 GB = 1_000_000_000
-WITH_OLLAMA = int(GB * (1 + 1.01 + 0.05 + 2 * 0.54) * 1.1)
+# The most is taken while the quantiser reads the 16-bit GGUF and writes ours, beside model/ and the checkpoints.
+AT_MOST = int(GB * (0.1 + 1 + 1.01 + 0.54) * 1.1)
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def test_of_a_base_that_is_still_to_be_fetched_nothing_is_known(settings: Settin
 
 def test_the_last_version_says_how_large_the_next_will_be(settings: Settings, entry: Callable[..., Version]) -> None:
     history = registry(entry(1, model_bytes=7), entry(2, model_bytes=GB), entry(3, model_bytes=0))
-    assert next_version_bytes(settings, history, None) == pytest.approx(WITH_OLLAMA)
+    assert next_version_bytes(settings, history, None) == pytest.approx(AT_MOST)
 
 
 def test_a_base_that_lies_here_says_it_for_the_first(settings: Settings) -> None:
@@ -41,17 +43,13 @@ def test_a_base_that_lies_here_says_it_for_the_first(settings: Settings) -> None
     for name in ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "pytorch_model.bin"):
         (folder / name).touch()
         os.truncate(folder / name, GB // 2)
-    assert next_version_bytes(settings, registry(), None) == pytest.approx(WITH_OLLAMA)
+    assert next_version_bytes(settings, registry(), None) == pytest.approx(AT_MOST)
 
 
-def test_without_ollama_and_with_a_smaller_gguf_less_is_needed(
-    settings: Settings, entry: Callable[..., Version]
-) -> None:
+def test_a_smaller_gguf_needs_less(settings: Settings, entry: Callable[..., Version]) -> None:
     history = registry(entry(1, model_bytes=GB))
-    alone = settings.model_copy(update={"ollama": OllamaSettings(enabled=False)})
-    assert next_version_bytes(alone, history, None) == pytest.approx(GB * (2.06 + 0.54) * 1.1)
     small = settings.model_copy(update={"weights": WeightSettings(quantization="Q4_K_M")})
-    assert next_version_bytes(small, history, None) < WITH_OLLAMA
+    assert next_version_bytes(small, history, None) < AT_MOST
 
 
 def test_what_an_unfinished_run_has_written_need_not_be_found_again(
@@ -77,3 +75,41 @@ def test_what_cannot_be_looked_at_is_not_there_and_no_fault(
     (tmp_path / "run" / "model.partial").symlink_to(tmp_path / "gone")
     history = registry(entry(1, model_bytes=1000))
     assert next_version_bytes(settings, history, tmp_path / "run") > 0
+
+
+def test_each_moment_has_its_own_need(settings: Settings, entry: Callable[..., Version]) -> None:
+    history = registry(entry(1, model_bytes=1000, adapter_bytes=2))
+    ahead = moments(settings, history)
+    needs = {"training": 20, "merging": 1020, "converting": 2030, "quantising": 2570, "publishing": 2100}
+    assert ahead == tuple(Moment(step, int(need * 1.1)) for step, need in needs.items())
+    assert peak(ahead) == Moment("quantising", 2827)
+    alone = settings.model_copy(update={"ollama": OllamaSettings(enabled=False)})
+    assert moments(alone, history)[-1] == Moment("publishing", int(1560 * 1.1))
+    assert moments(settings, None) == ()
+    assert peak(()) is None
+
+
+def test_what_lies_behind_is_not_needed_again(
+    settings: Settings, entry: Callable[..., Version], tmp_path: Path
+) -> None:
+    """With the GGUF in its folder nothing is left to do but publishing."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.gguf").write_bytes(b"x" * 540)
+    history = registry(entry(1, model_bytes=1000, adapter_bytes=2))
+    assert moments(settings, history, tmp_path / "run") == (Moment("publishing", int(2100 * 1.1) - 540),)
+
+
+def test_a_base_that_was_fetched_is_known_too(settings: Settings, entry: Callable[..., Version]) -> None:
+    snapshot = hub_cache(settings.root) / "models--Some--Base-1B" / "snapshots" / "c0ffee"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").write_bytes(b"x" * 700)
+    assert model_bytes(settings, registry()) == 700
+    assert model_bytes(settings, registry(entry(1, model_bytes=9)), "Some/Base-1B") == 700
+
+
+def test_of_a_base_that_was_named_only_its_own_size_counts(settings: Settings, entry: Callable[..., Version]) -> None:
+    first, second = entry(1, model_bytes=5), entry(2, model_bytes=9)
+    history = registry(first, second)
+    assert model_bytes(settings, history, first.output_model_path) == 5
+    assert model_bytes(settings, history, "Other/Base-70B") == 0
+    assert moments(settings, history, base="Other/Base-70B") == ()

@@ -17,6 +17,7 @@ from metahuman_core.plan import Plan
 from metahuman_core.registering import Made, register, register_failure
 from metahuman_core.registry import Registry, Version, Versioning, load_registry, update_registry
 from metahuman_core.results import Adapter, Checked, Gguf, Merged
+from metahuman_core.versions.moving import rolled_back_to
 
 Clock = Callable[[], datetime]
 PASSED, FAILED = Verdict(passed=True, reasons=()), Verdict(passed=False, reasons=("new memories are not answered",))
@@ -161,3 +162,38 @@ def test_the_originals_history_goes_on(desk: Desk, original_path: Path, original
         == (original_registry["training_history"][0])
     )
     assert registry.model_extra == {"cluster": {"gpus": ["a", "b"]}}
+
+
+def test_a_version_whose_parent_was_rolled_back_meanwhile_is_not_made_live(desk: Desk) -> None:
+    first = desk.enter(1)
+    second = desk.enter(2, parent_version=1)
+    update_registry(desk.path, lambda registry: rolled_back_to(registry, 1))
+    third = desk.enter(3, parent_version=2)
+    assert (third.outcome, third.held, third.publication, third.training_success) == ("rolled_back", True, "off", True)
+    assert "version 2" in third.reasons[0]
+    registry = desk.registry()
+    assert registry.current_base_model == first.output_model_path
+    assert [v.outcome for v in registry.training_history] == ["live", "rolled_back", "rolled_back"]
+    # Whoever names it by --base-model makes a branch, which goes live and takes its parent along.
+    fourth = desk.enter(4, parent_version=2, base_model=second.output_model_path, from_rolled_back=True)
+    assert fourth.outcome == "live"
+    assert [(v.outcome, v.held) for v in desk.registry().training_history] == [
+        ("superseded", False), ("superseded", False), ("rolled_back", True), ("live", False),
+    ]  # fmt: skip
+
+
+def test_what_is_entered_is_not_looked_at_again(desk: Desk) -> None:
+    """Killed behind its entry: the next start goes on, whatever retention has cleared away meanwhile."""
+    version = desk.enter(1, FAILED)
+    run_dir = desk.run_dir(1)
+    made = Made(
+        dataset=Dataset("d", 120, 20, 30, 10),
+        adapter=Adapter("a", 1000, 60, 120, 0.5),
+        evaluation=Evaluation(Measure(20, 3.0, 1.0), Measure(0, 0.0, 0.0), Measure(10, 2.0, 2.0)),
+        verdict=FAILED,
+        merged=Merged("m", 5000),
+        gguf=Gguf(sha256_file(run_dir / "model.gguf"), 5, "Q8_0"),
+        checked=Checked(0.004, 0.97, 300, ()),
+    )
+    (run_dir / "model.gguf").unlink()
+    assert register(desk.plan(), made, run_dir, desk.root, desk.now()) == version

@@ -190,6 +190,15 @@ def test_a_root_may_be_a_link_or_a_single_file_and_a_loop_of_links_ends(tree: Tr
     assert set(tree.skipped()) == {"linked/again", "loop/."}
 
 
+def test_a_link_in_the_place_of_a_folder_is_set_aside(tree: Tree) -> None:
+    tree.put("a.json/b.json", "The tide was low.")
+    tree.scan()
+    shutil.rmtree(tree.root / "a.json")
+    (tree.root / "a.json").symlink_to(tree.root)
+    assert tree.scan().files == 0
+    assert set(tree.skipped()) == {"memory/a.json"}
+
+
 PATHS = st.sampled_from(["a.json", "b/c.json", "b/deep/d.md", "x.json/e.json", "x.json", "_pruned/f.json", "b"])
 DOINGS = st.tuples(st.sampled_from(["write", "break", "remove", "link", "move"]), PATHS, PATHS)
 

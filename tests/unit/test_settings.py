@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from metahuman_core.errors import ConfigError
-from metahuman_core.settings import Settings, check_profile_name, find_config, load_settings, refuse_shared_registry
+from metahuman_core.settings import Settings, check_profile_name, find_config, load_settings, refuse_clashes
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +104,19 @@ def test_a_fault_names_its_setting(tmp_path: Path, text: str, named: str) -> Non
     assert f" {named}: " in fault(config(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("[retention]\nfull.keep_lst = 3", "is keep_last meant?"),
+        ("[retention]\nkeep_last = 3", "is retention.full.keep_last meant?"),
+        ('[profiles.anna]\npersn = "A"', "is person meant?"),
+        ("[retention]\nfull = 3", "it is a table"),
+    ],
+)
+def test_what_is_meant_is_named_with_its_place(tmp_path: Path, text: str, meant: str) -> None:
+    assert meant in fault(config(tmp_path, text))
+
+
 def test_all_faults_are_said_at_once_and_on_one_line(tmp_path: Path) -> None:
     said = fault(config(tmp_path, '[training]\nrank = 0\n[ollama]\nenabled = "perhaps"\n'))
     assert "training.rank" in said
@@ -132,9 +145,21 @@ def test_a_template_or_a_registry_of_ones_own_parts_them(tmp_path: Path) -> None
 
 
 def test_profiles_that_are_not_configured_share_no_registry_either(tmp_path: Path) -> None:
-    refuse_shared_registry(Settings(root=tmp_path), ["anna"])
+    refuse_clashes(Settings(root=tmp_path), ["anna"])
     with pytest.raises(ConfigError, match="anna and ben"):
-        refuse_shared_registry(Settings(root=tmp_path), ["anna", "ben"])
+        refuse_clashes(Settings(root=tmp_path), ["anna", "ben"])
+
+
+@pytest.mark.parametrize("name", ["anna", "Anna"])
+def test_two_profiles_are_no_one_model_in_ollama(tmp_path: Path, name: str) -> None:
+    apart = 'registry = "etc/{profile}.json"\n[profiles.anna]\n[profiles.ben]\nollama_name = "%s"\n'
+    assert "anna and ben would both be" in fault(config(tmp_path, apart % name))
+    assert load_settings(config(tmp_path, apart % f"{name}-b")).ollama_name("ben") == f"{name}-b"
+
+
+@pytest.mark.parametrize("name", ["anna:v1", "a b", "-a", "a//b", "library/anna", "registry.ollama.ai/me/a", "\u00e9"])
+def test_a_name_that_ollama_refuses_or_lists_otherwise_is_none(tmp_path: Path, name: str) -> None:
+    assert "is no name of a model" in fault(config(tmp_path, f'[profiles.anna]\nollama_name = "{name}"\n'))
 
 
 @pytest.mark.parametrize("name", ["../x", "", ".", "Anna", "1st", "a/b", "a b", "a" * 33, "ann\u00e9", "a\n", "-a"])

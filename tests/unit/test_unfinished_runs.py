@@ -18,6 +18,7 @@ from metahuman_core.plan import Plan
 from metahuman_core.prepare import (
     Wish,
     command_sha256,
+    discard_left_behind,
     discard_unfinished,
     is_same_command,
     refuse_other,
@@ -163,3 +164,39 @@ def test_a_plan_in_a_journal_of_another_kind_is_a_clear_error(settings: Settings
     assert journal is not None
     with pytest.raises(MetahumanError, match="cannot be understood"):
         refuse_other(settings, Wish("anna"), journal)
+
+
+@pytest.mark.parametrize(
+    ("parent", "asked_for", "stays"), [(2, False, False), (2, True, True), (1, False, True), (None, False, True)]
+)
+def test_a_run_whose_parent_was_rolled_back_does_not_go_on(
+    settings: Settings, plan: Callable[..., Plan], now: Clock, parent: int | None, asked_for: bool, stays: bool
+) -> None:
+    versions = (
+        Version(version=1, run_label="2025-02-01-120000-000001", outcome="live"),
+        Version(version=2, run_label="2025-02-02-120000-000002", outcome="rolled_back", parent_version=1),
+    )
+    update_registry(settings.registry_path("anna"), lambda _: Registry(training_history=versions))
+    run_dir = run_folder(settings)
+    Journal.begin(run_dir, plan(parent_version=parent, from_rolled_back=asked_for), now)
+    assert discard_left_behind(settings, "anna", now) == ([] if stays else [LABEL])
+    assert run_dir.exists() == stays
+
+
+def test_a_run_that_nobody_can_read_is_left_for_a_person(settings: Settings, now: Clock) -> None:
+    (run_folder(settings) / "run.json").write_text("{", encoding="utf-8")
+    assert discard_left_behind(settings, "anna", now) == []
+    with pytest.raises(MetahumanError, match="cannot be read"):
+        unfinished_run(settings, "anna", now)
+
+
+def test_a_run_that_was_killed_behind_its_entry_is_left_to_the_same_command(
+    settings: Settings, plan: Callable[..., Plan], now: Clock
+) -> None:
+    registered = Version(version=1, run_label=LABEL, outcome="live")
+    update_registry(settings.registry_path("anna"), lambda _: Registry(training_history=(registered,)))
+    Journal.begin(run_folder(settings), plan(), now)
+    assert discard_left_behind(settings, "anna", now) == []
+    unfinished = unfinished_run(settings, "anna", now)
+    assert unfinished is not None
+    assert unfinished.run_dir.name == LABEL

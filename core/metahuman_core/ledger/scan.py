@@ -167,6 +167,9 @@ class Scan:
                 if not self._files.is_known(name, entry, status):
                     changed.append(entry)
         folders = {printable(folder) for folder in seen.folders if not is_passed_over(folder)}
+        # First: what is set aside here may have the name of a folder that has gone, and all below it is forgotten.
+        for folder in self._folders.gone(name, folders) if is_text(place.source) else ():
+            self._changes.add(partial(self._folders.forget, folder))
         for source in self._folders.stale_reasons(name, files.union(aside), folders):
             self._files.set_aside(source)
         self._files.set_aside(name, against_folder(place.source))
@@ -175,8 +178,6 @@ class Scan:
         if not is_text(place.source):
             return  # it has no row of its own, and nothing in it is ever read
         self._files.forget_others(name, files)
-        for folder in self._folders.gone(name, folders):
-            self._changes.add(partial(self._folders.forget, folder))
         was_read = [self._read(place, entry) for entry in sorted(changed)]  # all of them, whatever became of the others
         self._changes.add(partial(self._folders.put, name, seen.digest if all(was_read) else b"", len(files)))
 

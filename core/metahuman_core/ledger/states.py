@@ -29,6 +29,28 @@ class Counts:
     settled: int
     superseded: int
     trained: int
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is not due although no run of the ancestry trained it: what `runs` (of versions that were rolled back)
+    trained, and none of `kept` (the line that people talk to). Run labels, both.
+    """
+
+    runs: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+NOTHING_HELD = Held()
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """The file that says a memory, with its folder's label; not `current`: it says something else by now."""
+
+    source: str
+    current: bool
 
 
 class Ledger:
@@ -109,9 +131,9 @@ class Ledger:
             )
             self._db.execute("INSERT OR IGNORE INTO adopted VALUES (?)", (run_label,))
 
-    def due(self, ancestry: Sequence[str]) -> list[Memory]:
-        """What no run of the ancestry (run labels) has trained and nothing settles, oldest first."""
-        return list(self._memories(f"{CURRENT} AND NOT {_trained_by(ancestry)}", ancestry))
+    def due(self, ancestry: Sequence[str], held: Held = NOTHING_HELD) -> list[Memory]:
+        """What no run of the ancestry (run labels) has trained, nothing settles and nobody holds, oldest first."""
+        return list(self._memories(*_due(ancestry, held)))
 
     def trained(self, ancestry: Sequence[str]) -> list[tuple[str, Memory]]:
         """What the ancestry has trained and still holds, with the first run of the ancestry that trained it."""
@@ -129,28 +151,50 @@ class Ledger:
         sql = f"SELECT DISTINCT digest FROM trainings WHERE run_label IN ({_marks(ancestry)})"  # noqa: S608
         return {str(row[0]) for row in self._db.execute(sql, tuple(ancestry))}
 
-    def counts(self, ancestry: Sequence[str]) -> Counts:
+    def counts(self, ancestry: Sequence[str], held: Held = NOTHING_HELD) -> Counts:
         """The states of all memories, for one ancestry."""
         # Each of them goes through an index in the order of digests, and so through the tables that it asks: a million
         # memories take one to two seconds, where asking in the order of rows took twenty.
         of = "SELECT count(*) FROM memories WHERE "
+        due, values = _due(ancestry, held)
         return Counts(
             known=count(self._db, "SELECT count(*) FROM memories"),
-            due=count(self._db, f"{of}{CURRENT} AND NOT {_trained_by(ancestry)}", ancestry),
+            due=count(self._db, of + due, values),
             settled=count(self._db, f"{of}settled <> ''"),
             superseded=count(self._db, f"{of}NOT {SAID}"),
             trained=count(self._db, f"{of}{_trained_by(ancestry)}", ancestry),
+            held=self.only_trained_by(held.runs, (*ancestry, *held.kept)),
         )
 
-    def due_count(self, ancestry: Sequence[str], mode: str) -> int:
+    def due_count(self, ancestry: Sequence[str], mode: str, held: Held = NOTHING_HELD) -> int:
         """How many memories of a mode ("all": of any) are due for an ancestry."""
         of_mode = "" if mode == "all" else " AND mode = ?"
-        sql = f"SELECT count(*) FROM memories WHERE {CURRENT} AND NOT {_trained_by(ancestry)}{of_mode}"  # noqa: S608
-        return count(self._db, sql, (*ancestry, *([mode] if of_mode else [])))
+        due, values = _due(ancestry, held)
+        sql = f"SELECT count(*) FROM memories WHERE {due}{of_mode}"  # noqa: S608
+        return count(self._db, sql, (*values, *([mode] if of_mode else [])))
+
+    def only_trained_by(self, runs: Sequence[str], others: Sequence[str]) -> int:
+        """How many memories that count were trained by one of `runs` and by none of `others`."""
+        if not runs:
+            return 0
+        sql = f"SELECT count(*) FROM memories WHERE {CURRENT} AND {_trained_by(runs)} AND NOT {_trained_by(others)}"  # noqa: S608
+        return count(self._db, sql, (*runs, *others))
 
     def knows(self, label: str) -> bool:
         """Whether the folder with this label was looked at before."""
         return count(self._db, "SELECT count(*) FROM folders WHERE source = ?", (label,)) > 0
+
+    def whereabouts(self, digests: Iterable[str]) -> dict[str, Whereabouts]:
+        """Where these memories stand, or stood last; those that the ledger does not know are left out."""
+        found: dict[str, Whereabouts] = {}
+        for digest in digests:
+            sql = f"SELECT source, {SAID} FROM memories WHERE digest = ?"  # noqa: S608  # our own words
+            for source, said in self._db.execute(sql, (digest,)):
+                found[digest] = Whereabouts(str(source), bool(said))
+            for (source,) in self._db.execute("SELECT min(source) FROM slots WHERE digest = ?", (digest,)):
+                if source is not None:
+                    found[digest] = Whereabouts(str(source), current=True)
+        return found
 
     def _memories(self, where: str, values: Sequence[str]) -> Iterator[Memory]:
         sql = f"SELECT {COLUMNS} FROM memories WHERE {where} {OLDEST_FIRST}"  # noqa: S608  # all three are our own words
@@ -160,6 +204,15 @@ class Ledger:
 
 def _marks(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
+
+
+def _due(ancestry: Sequence[str], held: Held) -> tuple[str, tuple[str, ...]]:
+    """What makes a memory due, as a condition and its values."""
+    due = f"{CURRENT} AND NOT {_trained_by(ancestry)}"
+    if not held.runs:
+        return due, tuple(ancestry)
+    is_held = f"{_trained_by(held.runs)} AND NOT {_trained_by(held.kept)}"
+    return f"{due} AND NOT ({is_held})", (*ancestry, *held.runs, *held.kept)
 
 
 def _trained_by(ancestry: Sequence[str]) -> str:

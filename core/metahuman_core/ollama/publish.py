@@ -109,8 +109,8 @@ def publish(
     return Published(tag, alias, server, shown.blob if shown else None, not same, answer)
 
 
-def move_alias(client: OllamaClient, name: str, version: int) -> None:
-    """Point `{name}:latest` at a version that is there: a rollback, or its end.
+def move_alias(client: OllamaClient, name: str, version: int) -> bool:
+    """Point `{name}:latest` at a version that is there: a rollback, or its end. False where it was there already.
 
     Raises:
         NotVerified: the server does not have that version.
@@ -118,7 +118,7 @@ def move_alias(client: OllamaClient, name: str, version: int) -> None:
     tag = tag_of(name, version)
     if not client.exists(tag):
         raise NotVerified(f"Ollama has no {tag}", f"publish version {version} first")
-    _point(client, f"{name}:{ALIAS_TAG}", tag)
+    return _point(client, f"{name}:{ALIAS_TAG}", tag)
 
 
 def unpublish(client: OllamaClient, name: str, version: int) -> bool:
@@ -184,14 +184,15 @@ def _verify(
     return answer
 
 
-def _point(client: OllamaClient, alias: str, tag: str) -> None:
-    """Copy `tag` over `alias`, and see that both are one model."""
+def _point(client: OllamaClient, alias: str, tag: str) -> bool:
+    """Copy `tag` over `alias`, and see that both are one model. False where they were."""
     if _are_one(client, alias, tag):
-        return
+        return False
     client.unload(alias)  # what it named so far need not keep its memory
     client.copy(tag, alias)
     if not _are_one(client, alias, tag):
         raise NotVerified(f"{alias} was copied from {tag}, but is another model", "is somebody else publishing?")
+    return True
 
 
 def _are_one(client: OllamaClient, alias: str, tag: str) -> bool:

@@ -65,7 +65,7 @@ def _parameters(text: str) -> Iterator[tuple[str, str | float | bool]]:
 
 
 def _blob_of(modelfile: str) -> str | None:
-    """The digest in the last `FROM …/sha256-…` of the Modelfile that show makes."""
+    """The digest in the first `FROM …/sha256-…` of the Modelfile that show makes."""
     for line in modelfile.splitlines():
         if line.startswith("FROM ") and "sha256-" in line:
             return line.rpartition("sha256-")[2].strip('"')

@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from metahuman_core.converter import require_converter
+from metahuman_core.converter import VERSION, require_converter
 from metahuman_core.durable import making, partial_of, remove, sha256_file
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.results import Gguf
@@ -42,7 +42,12 @@ def make_gguf(model: Path, out: Path, quantization: str, report: Report, stop: S
     finally:
         remove(full)
         remove(template)
-    return Gguf(sha256=sha256_file(out), size_bytes=out.stat().st_size, quantization=quantization)
+    return Gguf(
+        sha256=sha256_file(out),
+        size_bytes=out.stat().st_size,
+        quantization=quantization,
+        made_with=f"llama-cpp-python {VERSION}",
+    )
 
 
 def _is_float32(model: Path) -> bool:

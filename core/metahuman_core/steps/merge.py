@@ -59,7 +59,9 @@ def merge(base: Path, adapter: Path, out: Path, report: Report, stop: StopReques
             report(Progress("merge", done, total, "bytes"))
         if unused := loras.keys() - used:
             raise MetahumanError(f"the adapter has {len(unused)} modules that the base lacks, e.g. {min(unused)}")
-    return Merged(sha256=sha256_tree(out), size_bytes=size_bytes(out))
+    # Which of its kernels torch takes hangs on the CPU, and a kernel may add in another order.
+    made_with = f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
+    return Merged(sha256=sha256_tree(out), size_bytes=size_bytes(out), made_with=made_with)
 
 
 def _read_loras(adapter: Path) -> dict[str, _Lora]:

@@ -6,13 +6,27 @@ written into the registry, nothing outside of a run's own folder is ever deleted
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from metahuman_core.durable import size_bytes
 from metahuman_core.errors import MetahumanError
 from metahuman_core.layout import RUN_LABEL, ProfilePaths
 from metahuman_core.registry import Storage, Version
+
+Part = Literal["model", "gguf", "adapter"]
+CALLED: Mapping[Part, str] = {"model": "model/", "gguf": "GGUF", "adapter": "adapter"}
+"""The parts in words."""
+HELD: Mapping[Storage, tuple[Part, ...]] = {
+    "full": ("model", "gguf", "adapter"),
+    "serving": ("gguf", "adapter"),
+    "archived": ("adapter",),
+    "removed": (),
+}
+"""What a version of each storage has; an archived one's adapter may lie in the cold storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +81,17 @@ def parts_of(version: Version, paths: ProfilePaths) -> Parts:
             "mend the registry or put a backup in place",
         )
     return Parts(paths.run_dir(version.run_label))
+
+
+def is_whole_model(folder: Path) -> bool:
+    """Whether a folder is an unquantised model: its config, and every file of weights that its index names."""
+    if not (folder / "config.json").is_file():
+        return False
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return any(path.is_file() and path.stat().st_size for path in folder.glob("*.safetensors"))
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return False
+    return bool(shards) and all((folder / str(shard)).is_file() for shard in shards)

@@ -11,7 +11,10 @@ from metahuman_core.lineage import choose_start
 from metahuman_core.preflight import next_version_bytes
 from metahuman_core.prepare import sources, unfinished_run
 from metahuman_core.registry import FALLBACK_BASE, Registry, load_registry
-from metahuman_core.settings import Settings, check_profile_name, refuse_shared_registry
+from metahuman_core.settings import Settings, check_profile_name, refuse_clashes
+from metahuman_core.versions.archive import archive_folder
+from metahuman_core.versions.retention.policy import policy_of
+from metahuman_core.versions.sane import faults
 from metahuman_daemon.clock import now
 from metahuman_daemon.doctor.finding import Finding
 from metahuman_daemon.options import known_profiles
@@ -38,11 +41,22 @@ def room(free_bytes: int, needed_bytes: int, where: str) -> Finding:
         return Finding(
             "warning",
             f"{free}; the next version needs about {needed_bytes / _GIB:.1f}",
-            "make room: it waits until then",
+            "it waits until then: `metahuman prune --dry-run` says what could go",
         )
     if not needed_bytes and free_bytes <= _LOW_DISK_BYTES:
         return Finding("warning", free, "a cycle needs about three times the model's size")
     return Finding("ok", f"{free}; the next version needs about {needed_bytes / _GIB:.1f}" if needed_bytes else free)
+
+
+def retention(settings: Settings) -> Iterator[Finding]:
+    """Whether older versions can be cleared away, and where to."""
+    try:
+        policy_of(settings.retention)
+    except MetahumanError as error:
+        yield Finding("error", error.message, error.hint)
+    archive = archive_folder(settings)
+    if archive and not archive.is_dir():
+        yield Finding("warning", f"the archive {archive} is not there", "mount it, or make the folder")
 
 
 def _needed_bytes(settings: Settings) -> int:
@@ -65,7 +79,7 @@ def profiles(settings: Settings) -> Iterator[Finding]:
             "warning", f"no profile under {settings.root / 'profiles'}", "put memories into profiles/NAME/memory"
         )
     try:
-        refuse_shared_registry(settings, names)
+        refuse_clashes(settings, names)
     except MetahumanError as error:
         yield Finding("error", error.message, error.hint)
     for name in names:
@@ -80,20 +94,30 @@ def profiles(settings: Settings) -> Iterator[Finding]:
             yield Finding("ok", f"profile {name}: no registry yet; the first run starts from {FALLBACK_BASE}")
             continue
         yield Finding("ok", f"profile {name}: {len(registry.training_history)} versions in {path}")
+        if found := faults(registry):
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            what = f"profile {name}: its registry contradicts itself: {found[0]}{more}"
+            yield Finding("error", what, "mend it or put a backup in place: until then nothing is cleared away")
         yield from _next_base(settings, name, registry)
-        for version in registry.training_history:
-            if not (settings.root / version.output_model_path / "config.json").is_file() and not version.adapter_path:
-                yield Finding(
-                    "warning",
-                    f"profile {name}: version {version.version} is a phantom: no {version.output_model_path}",
-                    "it is never trained on; `metahuman reset` goes back to the original base",
-                )
-            elif version.gguf_bytes:
-                gguf = settings.root / version.gguf_path
-                size = gguf.stat().st_size if gguf.is_file() else 0
-                if size != version.gguf_bytes:
-                    what = "is cut off or not ours" if size else "is absent"
-                    yield Finding("warning", f"profile {name}: version {version.version}'s GGUF {what}: {gguf}")
+        yield from _versions(settings, name, registry)
+
+
+def _versions(settings: Settings, name: str, registry: Registry) -> Iterator[Finding]:
+    """Phantoms that were never imported, and GGUFs that should be there."""
+    for version in registry.training_history:
+        is_original = version.storage is None and not version.adapter_path
+        if is_original and not (settings.root / version.output_model_path / "config.json").is_file():
+            yield Finding(
+                "warning",
+                f"profile {name}: version {version.version} is a phantom: no {version.output_model_path}",
+                "`metahuman import` with the registry's path marks it, and mends the base; so does `metahuman reset`",
+            )
+        elif version.gguf_bytes and version.storage not in {"archived", "removed"}:
+            gguf = settings.root / version.gguf_path
+            size = gguf.stat().st_size if gguf.is_file() else 0
+            if size != version.gguf_bytes:
+                what = "is cut off or not ours" if size else "is absent"
+                yield Finding("warning", f"profile {name}: version {version.version}'s GGUF {what}: {gguf}")
 
 
 def _memories(settings: Settings, name: str) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from metahuman_core.errors import MetahumanError
 from metahuman_core.ollama.address import is_loopback
 from metahuman_core.ollama.client import OllamaClient
 from metahuman_core.settings import Settings
+from metahuman_core.versions.sharing import models_folder
 from metahuman_daemon.doctor.finding import Finding
 
 _LISTENS = "0A"
@@ -30,6 +31,7 @@ def ollama(settings: Settings, net: Path = Path("/proc/net")) -> Iterator[Findin
             yield Finding("ok", f"Ollama {client.version()} at {client.url}")
     except MetahumanError as error:
         yield Finding("warning", error.message, "versions are registered all the same, and published when it answers")
+    yield from models_there(settings)
     if port is not None and listens_to_everybody(port, net):
         yield Finding(
             "warning",
@@ -38,6 +40,14 @@ def ollama(settings: Settings, net: Path = Path("/proc/net")) -> Iterator[Findin
         )
     elif os.environ.get("OLLAMA_HOST", "").startswith("0.0.0.0"):  # noqa: S104  # looked for, not bound
         yield Finding("warning", f"OLLAMA_HOST is 0.0.0.0: {_RISK}")
+
+
+def models_there(settings: Settings) -> Iterator[Finding]:
+    """Whether Ollama's files are where the setting says: it is looked for nowhere else, and nothing is shared then."""
+    models = models_folder(settings)
+    if models and not os.access(models / "blobs", os.X_OK):
+        way_out = "name the folder with `blobs` in it, that our user may read, or leave [ollama] models out"
+        yield Finding("warning", f"[ollama] models names {models}, and Ollama's models cannot be read there", way_out)
 
 
 def listens_to_everybody(port: int, net: Path) -> bool:

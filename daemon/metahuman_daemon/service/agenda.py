@@ -64,6 +64,7 @@ class _Errands:
     wanted_at: datetime | None = None
     verified: bool = False
     tidy_after: bool = True
+    tidy_from: datetime | None = None
     publish_after: datetime | None = None
     publish_tries: int = 0
 
@@ -140,6 +141,8 @@ class Agenda:
             after = self._errands[name].publish_after
             if after and known.publishes and (known.publications_due or not self._errands[name].verified):
                 times.append(after)
+            if tidy_from := self._errands[name].tidy_from:
+                times.append(tidy_from)
         return min((t for t in times if t > now), default=None)
 
     def began(self, job: Job, now: datetime) -> None:
@@ -157,9 +160,7 @@ class Agenda:
         if job.kind == "cycle":
             self._cycle_ended(job, outcome, now)
         elif job.kind == "tidy":
-            kept, errands = self.kept[job.profile], self._errands[job.profile]
-            errands.tidy_after = False
-            kept.tidied_at = now
+            self._tidy_ended(job, outcome, now)
         else:
             self._errand_ended(job, outcome, now)
 
@@ -181,6 +182,7 @@ class Agenda:
             errands.tidy_after = outcome.end == "done"
             errands.publish_after, errands.publish_tries = None, 0
             return
+        errands.tidy_after = errands.tidy_after or outcome.end == "rejected"
         passing = outcome.end == "passing"
         if not passing:
             kept.failed = kept.failed + 1 if outcome.end == "failed" else 0
@@ -205,10 +207,21 @@ class Agenda:
         first, most = (_PUBLISH_FIRST, _PUBLISH_MOST) if passing else (_REFUSED_FIRST, _REFUSED_MOST)
         errands.publish_after = now + _doubled(first, errands.publish_tries, most)
 
+    def _tidy_ended(self, job: Job, outcome: Outcome, now: datetime) -> None:
+        """One that fails is tried the next day or after the next version, and holds up no training."""
+        errands = self._errands[job.profile]
+        if outcome.end in ("busy", "stopped"):
+            errands.tidy_from = now + _BUSY_AGAIN
+            return
+        errands.tidy_after, errands.tidy_from = False, None
+        self.kept[job.profile].tidied_at = now
+
     def _tidy_is_due(self, name: str, now: datetime) -> bool:
-        last = self.kept[name].tidied_at
+        last, errands = self.kept[name].tidied_at, self._errands[name]
+        if errands.tidy_from and now < errands.tidy_from:
+            return False
         new_day = last is None or last.astimezone(now.tzinfo).date() < now.date()
-        return self._errands[name].tidy_after or (new_day and self._policies[name].hours.hold(now))
+        return errands.tidy_after or (new_day and self._policies[name].hours.hold(now))
 
     def _recovery(self, name: str) -> Recovery:
         """What fails again and again with the same run would do so for ever; its memories stay due."""
@@ -233,6 +246,8 @@ class Agenda:
             kept.last_cycle_at = now
         if kept.tidied_at and kept.tidied_at > now:
             kept.tidied_at = now
+        if errands.tidy_from and errands.tidy_from - now > _BUSY_AGAIN:
+            errands.tidy_from = now
         if errands.publish_after and errands.publish_after - now > _REFUSED_MOST:
             errands.publish_after = now
 

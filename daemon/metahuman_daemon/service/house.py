@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import structlog
-import tzlocal
 
 from metahuman_core.errors import ConfigError, MetahumanError
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.schedule import Schedule, parse_hours, steady_offset
-from metahuman_core.settings import PROFILE_NAME, Settings, refuse_shared_registry
+from metahuman_core.settings import PROFILE_NAME, Settings, refuse_clashes
+from metahuman_daemon.clock import zone_of
 from metahuman_daemon.options import homes, known_profiles
 from metahuman_daemon.service.agenda import Agenda
 from metahuman_daemon.service.desk import Desk
@@ -41,7 +41,7 @@ class House:
         names = _servable(settings)
         daemon = settings.daemon
         self.settings = settings
-        self.zone = ZoneInfo(daemon.timezone) if daemon.timezone else _machines_zone()
+        self.zone = zone_of(settings)
         self.ollama = OllamaPoll(settings, post)
         self._policies = {name: _policy(settings, self.zone, name) for name in names}
         old = before.desks if before else {}
@@ -124,13 +124,13 @@ def _servable(settings: Settings) -> list[str]:
             hint = "small letters, digits, - and _, a letter first, at most 32"
             log.warning("a folder is not served: its name is no profile's", folders=ill_named, hint=hint)
         try:
-            refuse_shared_registry(settings, names)
+            refuse_clashes(settings, names)
         except ConfigError as error:
             # Where folders alone say who there is, one that somebody copied must not keep the others from being served.
             old = [name for name in names if has_kept(ProfilePaths(settings.root, name))]
             if settings.profiles or not old:
                 raise
-            refuse_shared_registry(settings, old)
+            refuse_clashes(settings, old)
             left = sorted(set(names) - set(old))
             log.warning("a new profile is not served", profiles=left, reason=error.message, hint=error.hint)
             return old
@@ -150,13 +150,3 @@ def _policy(settings: Settings, zone: ZoneInfo, name: str) -> Policy:
         max_load=daemon.max_load,
         yield_to_ollama=daemon.yield_to_ollama,
     )
-
-
-def _machines_zone() -> ZoneInfo:
-    """The machine's time zone. Raises ConfigError where it contradicts itself, or names none that is known."""
-    try:
-        return tzlocal.get_localzone()
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ConfigError(
-            "the machine's time zone cannot be told", "set timezone in [daemon]: like Europe/Berlin"
-        ) from error

@@ -30,7 +30,9 @@ from metahuman_core.settings import Settings
 from metahuman_core.tidying import tidy
 from metahuman_daemon.clock import now
 from metahuman_daemon.failures import as_failure
-from metahuman_daemon.fine_tune import fine_tune, publish_all
+from metahuman_daemon.fine_tune import fine_tune
+from metahuman_daemon.publishing import publish_all
+from metahuman_daemon.retention import apply_retention, withdraw_what_is_owed
 from metahuman_daemon.service.agenda import Recovery
 from metahuman_daemon.service.steady import Steady
 
@@ -126,16 +128,26 @@ def _verify(settings: Settings, profile: str, wire: _Wire, recovery: Recovery) -
     found = verify_published(settings.registry_path(profile), settings.ollama.host)
     if found.gone:
         wire.say(f"not in Ollama any more: version {', '.join(map(str, found.gone))}")
+    withdraw_what_is_owed(settings, profile, wire.say)
     return {"gone": list(found.gone), "live_is_due": found.live_is_due}
 
 
 def _tidy(settings: Settings, profile: str, wire: _Wire, recovery: Recovery) -> dict[str, Any] | None:
     del recovery
     with cycle_lock(cycle_lock_path(settings.root), f"tidying of profile {profile}"):
-        removed = tidy(settings, profile, now)
-    for name in removed:
-        wire.say(f"removed {name}, left over from a run that was broken off")
-    return {"removed": removed}
+        # First, for what it may not be able to delete is told by the version it belongs to, and not by its name alone.
+        try:
+            applied = apply_retention(settings, profile, wire.say)
+            for line in applied.done:
+                wire.say(line)
+        finally:  # a policy that cannot be applied is told; what is left over from broken-off runs goes nevertheless
+            removed = tidy(settings, profile, now)
+            for name in removed:
+                wire.say(f"removed {name}, left over from a run that was broken off")
+    if applied.errors:
+        more = f" (and {len(applied.errors) - 1} more)" if len(applied.errors) > 1 else ""
+        raise MetahumanError(f"{applied.errors[0]}{more}", "`metahuman prune` tries again")
+    return {"removed": removed, "freed_bytes": applied.freed_bytes}
 
 
 _DO = {"cycle": _cycle, "publish": _publish, "verify": _verify, "tidy": _tidy}

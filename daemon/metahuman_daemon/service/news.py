@@ -65,7 +65,7 @@ class News:
         """So much room is left."""
         low = is_low(free_bytes, self._settings.notify.disk_free_gb, was_low=self._disk_was_low)
         if low and not self._disk_was_low:
-            hint = "make room: a cycle that does not find it waits"
+            hint = "make room, a cycle waits for it: `metahuman prune --dry-run` says what could go"
             self._notifier.tell(Event("disk", free_bytes=free_bytes, hint=hint))
         self._disk_was_low = low
 

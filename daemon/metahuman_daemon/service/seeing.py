@@ -15,20 +15,24 @@ from pathlib import Path
 
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Counts, Ledger
-from metahuman_core.lineage import base_name, learned_ancestry, next_ancestry
+from metahuman_core.lineage import base_name, held_memories, learned_ancestry, next_ancestry
 from metahuman_core.memories.model import Skipped
 from metahuman_core.memories.walk import FoundFile
 from metahuman_core.preflight import next_version_bytes
 from metahuman_core.prepare import look, missing_sources, unfinished_run
 from metahuman_core.registry import Registry, load_registry
 from metahuman_core.settings import Settings
+from metahuman_core.versions.sizes import Shelf, shelves
 
 _SHOWN_SKIPPED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look at a profile. `pending`: what a cycle would train and no live version has; `skipped`: the first ones."""
+    """One look at a profile. `pending`: what a cycle would train and no live version has; `skipped`: the first ones.
+
+    `versions`: how many there are of each storage, and what they take.
+    """
 
     profile: str
     at: datetime
@@ -45,6 +49,7 @@ class Seen:
     publications_due: tuple[int, ...]
     publishes: bool
     unfinished_run: str
+    versions: tuple[Shelf, ...]
     disk_free_bytes: int
     disk_needed_bytes: int
 
@@ -59,6 +64,7 @@ class Eyes:
         self._ledger = Ledger(self._paths.ledger)
         self._stamp: tuple[int, int, int] | None = None
         self._last: Seen | None = None
+        self._shelves: tuple[tuple[int, int, int] | None, tuple[Shelf, ...]] | None = None
 
     def close(self) -> None:
         """Close the ledger."""
@@ -97,14 +103,20 @@ class Eyes:
             files = report.files
             changed = changed or report.files_read > 0
         if changed or self._last is None:
-            self._last = self._whole(registry, missing, files)
+            # The files of versions change with the registry, or by a job of ours, and there are many of them.
+            if afresh or self._shelves is None or self._shelves[0] != stamp:
+                self._shelves = stamp, shelves(registry, self._paths)
+            self._last = self._whole(registry, missing, files, self._shelves[1])
             self._stamp = stamp
         return self._last
 
-    def _whole(self, registry: Registry | None, missing: tuple[str, ...], files: int) -> Seen:
+    def _whole(
+        self, registry: Registry | None, missing: tuple[str, ...], files: int, versions: tuple[Shelf, ...]
+    ) -> Seen:
         settings, ledger = self._settings, self._ledger
         live = registry.live() if registry else None
-        counts, skipped = ledger.counts(next_ancestry(registry)), ledger.skipped()
+        held = held_memories(registry)
+        counts, skipped = ledger.counts(next_ancestry(registry), held), ledger.skipped()
         journal = unfinished_run(settings, self._profile, lambda: datetime.now(UTC))
         due = tuple(v.version for v in registry.training_history if v.publication == "due") if registry else ()
         return Seen(
@@ -113,7 +125,7 @@ class Eyes:
             missing=missing,
             files=files,
             memories=counts,
-            pending=ledger.due_count(learned_ancestry(registry), settings.dataset.mode),
+            pending=ledger.due_count(learned_ancestry(registry), settings.dataset.mode, held),
             settled=ledger.settled_reasons(),
             skipped=tuple(skipped[:_SHOWN_SKIPPED]),
             skipped_total=len(skipped),
@@ -123,6 +135,7 @@ class Eyes:
             publications_due=due,
             publishes=settings.ollama.enabled,
             unfinished_run=journal.run_dir.name if journal else "",
+            versions=versions,
             disk_free_bytes=shutil.disk_usage(settings.root).free,
             disk_needed_bytes=next_version_bytes(settings, registry, journal.run_dir if journal else None),
         )

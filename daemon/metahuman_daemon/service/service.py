@@ -28,6 +28,7 @@ from metahuman_daemon.service.desk import Desk
 from metahuman_daemon.service.floor import Floor
 from metahuman_daemon.service.house import House
 from metahuman_daemon.service.inbox import Inbox
+from metahuman_daemon.service.jobs import Running
 from metahuman_daemon.service.known import Facts
 from metahuman_daemon.service.looker import Blind, Look
 from metahuman_daemon.service.news import News
@@ -42,6 +43,8 @@ _IDLE_S = 30.0
 _BUSY_S = 1.0
 _STOP_WITHIN_S = 600.0
 _MORE_S = 30.0
+_WAY_S = 10.0
+"""How long nothing begins after a job has made way: the command that asked takes the lock in that time."""
 
 log = structlog.get_logger()
 _LEVELS = {"passing": log.warning, **dict.fromkeys(("done", "nothing", "stopped", "busy"), log.info)}
@@ -72,6 +75,8 @@ class Service:
         self._noticing: threading.Thread | None = None
         self._refused: frozenset[str] = frozenset()
         self._ends_at_s: float | None = None
+        self._makes_way: Running | None = None
+        self._way_until_s = 0.0
         self._news = News(settings)
 
     def run(self) -> None:
@@ -125,6 +130,8 @@ class Service:
             waits.append(self._systemd.watchdog_s / 3)
         if self._floor.running or self._news.busy or self._ends_at_s is not None:
             waits.append(_BUSY_S)
+        if (way_s := self._way_until_s - time.monotonic()) > 0:
+            waits.append(way_s)
         if self._facts and (at := self._house.agenda.next_at(self._now(), self._facts)):
             waits.append((at - self._now()).total_seconds())
         return max(0.05, min(waits))
@@ -152,11 +159,14 @@ class Service:
             if asked is not None:
                 request, answer = asked
                 try:
-                    answer |= self._answer_to(str(request.get("do")), str(request.get("profile") or ""))
+                    answer |= self._answer_to(request)
                 except OSError as error:  # a full disk is the asker's to hear of, and no reason to end
                     answer["error"] = f"{error.strerror or error}: {error.filename or 'the disk'}"
 
-    def _answer_to(self, do: str, profile: str) -> dict[str, Any]:
+    def _answer_to(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        do, profile = str(request.get("do")), str(request.get("profile") or "")
+        if do == "make-way":
+            return {"done": self._make_way(request.get("pid"), str(request.get("what")))}
         if do not in _REQUESTS:
             return {"error": f"it does not know how to {do!r}"}
         if profile and profile not in self._house.desks:
@@ -180,6 +190,15 @@ class Service:
         desk.looker.ask()
         return True
 
+    def _make_way(self, pid: Any, what: str) -> bool:
+        """Have the job of that process stop for a command that needs the lock; False where it is none of ours."""
+        job = next((running for running in self._floor.running if running.pid == pid), None)
+        if job is None:
+            return False
+        self._makes_way = job
+        self._floor.stop(job, f"it makes way for {what}")
+        return True
+
     # --- what is to be done -------------------------------------------------------------------------------------
 
     def _decide(self, now: datetime) -> None:
@@ -194,12 +213,21 @@ class Service:
             house.ollama.ask(time.monotonic())
         if cycle and not cycle.stop_reason and (why := house.why_stop(cycle, now)):
             floor.stop(cycle, why)
+        if self._is_making_way():
+            return
         # Tidying holds the cycle's lock for a moment: a cycle that began beside it would be sent away as busy.
         tidying = errand is not None and errand.job.kind == "tidy"
         if job and not cycle and not tidying and (job.by_hand or house.ollama.is_known(time.monotonic())):
             self._begin(job, now)
         if not errand and (next_one := house.agenda.next_errand(now, self._facts, cycle_runs=floor.cycle is not None)):
             self._begin(next_one, now)
+
+    def _is_making_way(self) -> bool:
+        """Whether a job that makes way for a command still runs, or has only just ended: nothing begins then."""
+        now_s = time.monotonic()
+        if self._makes_way in self._floor.running:
+            self._way_until_s = now_s + _WAY_S
+        return now_s < self._way_until_s
 
     def _begin(self, job: Job, now: datetime) -> None:
         agenda = self._house.agenda

@@ -467,7 +467,7 @@ def test_a_fault_that_lasts_does_not_have_all_looked_at_again_and_again(home: Ho
 def test_events_that_are_dropped_while_it_stands_still_lead_to_a_look_at_everything(
     home: Home, start_daemon: Callable[..., Daemon]
 ) -> None:
-    count = 20_000
+    count = 5_000
     folders = [home.memory / f"{number}" for number in range(100)]
     for folder in folders[:50]:
         folder.mkdir()

@@ -6,10 +6,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from workshop import Reference, Workshop, made_by
+from workshop import Reference, Workshop, at_once, halves, made_by
 
 _DISK_MIB = 512
 _STEPS = (
@@ -34,9 +35,21 @@ _STEPS = (
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk in memory that is the test's own."""
+    with mounted(tmp_path / "disk") as folder:
+        yield folder
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """Another one."""
+    with mounted(tmp_path / "other") as folder:
+        yield folder
+
+
+@contextmanager
+def mounted(folder: Path) -> Iterator[Path]:
     if os.geteuid():
         pytest.skip("mounting a tmpfs takes root")
-    folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
@@ -73,14 +86,16 @@ def finish(workshop: Workshop, reference: Reference) -> None:
 
 @pytest.mark.timeout(900)
 def test_a_disk_that_is_full_in_each_step_in_turn_costs_a_line_and_no_more(
-    small_disk: Path, llama: str, reference: Reference
+    small_disk: Path, other_disk: Path, llama: str, reference: Reference
 ) -> None:
-    workshop = Workshop.make(small_disk, llama)
+    def filled(disk: Path, steps: list[str]) -> None:
+        workshop = Workshop.make(disk, llama)
+        for step in steps:
+            assert fill_up_and_make_room(workshop, reference.moment(step)), step
+        finish(workshop, reference)
 
-    for step in _STEPS:
-        assert fill_up_and_make_room(workshop, reference.moment(step)), step
-
-    finish(workshop, reference)
+    some, others = halves(_STEPS)
+    at_once(lambda: filled(small_disk, some), lambda: filled(other_disk, others))
 
 
 @pytest.mark.slow

@@ -9,6 +9,9 @@ import pytest
 from hub_double import HubDouble, Repository
 from workshop import PROFILE, Reference, Workshop, made_by
 
+from metahuman_core.durable import remove
+from metahuman_core.layout import hub_cache
+
 COMMIT = "7" * 40
 
 
@@ -53,3 +56,26 @@ def test_a_second_version_needs_no_network(llama: str, tmp_path: Path) -> None:
     assert later is not None
     assert [version.parent_version for version in later.training_history] == [None, 1]
     assert {version.anchor_revision for version in later.training_history} == {COMMIT}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_version_is_rebuilt_on_its_base_which_is_fetched_again_where_it_is_gone(llama: str, tmp_path: Path) -> None:
+    workshop = Workshop.make(tmp_path / "root", "org/tiny")
+    with HubDouble({"org/tiny": repository(llama)}) as hub:
+        assert workshop.fine_tune(HF_ENDPOINT=hub.url).code == 0
+        gone = hub.url
+    made = made_by(workshop)
+    registry = workshop.registry()
+    assert registry is not None
+    remove(hub_cache(workshop.root))
+    remove(workshop.root / registry.training_history[0].output_model_path)
+
+    refused = workshop.run("rebuild", "1", HF_ENDPOINT=gone)
+    assert refused.code == 1
+    assert "the Hub cannot be reached" in refused.err
+    with HubDouble({"org/tiny": repository(llama)}) as hub:
+        ended = workshop.run("rebuild", "1", HF_ENDPOINT=hub.url)
+    assert ended.code == 0, ended.err
+    assert "it is fetched again, at 777777777777" in ended.err
+    assert made_by(workshop).digests == made.digests

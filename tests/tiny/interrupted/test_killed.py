@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from workshop import Reference, Workshop, made_by
+from workshop import Reference, Workshop, at_once, halves, made_by
 
 # What a step makes beside its artefact; the whole sweep strikes there, too.
 _LESSER = re.compile(r"adapter\.partial/|train-log|loss\.svg|checkpoint-(?!2/)")
@@ -38,16 +39,20 @@ def commits(moments: Iterable[str]) -> list[str]:
 
 @pytest.mark.timeout(900)
 def test_killed_before_each_artefact_and_each_journal_entry_in_turn_it_comes_to_the_same_end(
-    workshop: Workshop, reference: Reference
+    reference: Reference, llama: str, tmp_path: Path
 ) -> None:
     moments = [m for m in commits(reference.moments) if not _LESSER.search(m)]
     assert len(moments) > 16
 
-    for moment in moments:
-        # In the middle of the training it is the command itself that is killed, and its child must go with it.
-        strike(workshop, moment, "kill-parent" if "checkpoint" in moment else "kill")
+    def struck(name: str, moments: list[str]) -> None:
+        workshop = Workshop.make(tmp_path / name, llama)
+        for moment in moments:
+            # In the middle of the training it is the command itself that is killed, and its child must go with it.
+            strike(workshop, moment, "kill-parent" if "checkpoint" in moment else "kill")
+        finish(workshop, reference)
 
-    finish(workshop, reference)
+    some, others = halves(moments)
+    at_once(lambda: struck("some", some), lambda: struck("others", others))
 
 
 @pytest.mark.timeout(900)
@@ -56,10 +61,12 @@ def test_killed_while_it_reads_the_memories_it_reads_them_again(workshop: Worksh
     ahead = untouched.fine_tune("--dry-run", log=tmp_path / "moments")
     statements = [m for m in (tmp_path / "moments").read_text(encoding="utf-8").splitlines() if m.startswith("sql ")]
 
-    for number, moment in enumerate(dict.fromkeys(statements[::6])):
+    def struck(number: int, moment: str) -> None:
         struck = Workshop.make(tmp_path / f"struck-{number}", workshop.base)
         assert struck.fine_tune("--dry-run", moment=moment, how="kill").was_killed, moment
         assert struck.fine_tune("--dry-run") == ahead, moment
+
+    at_once(*(partial(struck, *one) for one in enumerate(dict.fromkeys(statements[::6]))))
 
 
 @pytest.mark.slow

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from metahuman_core.durable import sha256_file, sha256_tree
 from metahuman_core.layout import ProfilePaths, cycle_lock_path
 from metahuman_core.registry import Registry, load_registry
 
-SABOTEUR = Path(__file__).parent / "saboteur"
+SABOTEUR = Path(__file__).parents[2] / "saboteur"
 PROFILE = "ann"
+_AT_ONCE = 2
 MEMORIES = (
     "My boat is called Marram. She is a yellow dinghy with a red sail.",
     "I was born in Tavira, in the house above the bakery.",
@@ -82,24 +85,15 @@ class Workshop:
 
     def fine_tune(self, *flags: str, moment: str = "", how: str = "", log: Path | None = None, **more: str) -> Ended:
         """Always the same command. At `moment` the saboteur strikes; into `log` it writes all moments that it meets."""
-        ours = ("METAHUMAN_", "OLLAMA_", "HF_")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        environment = {
-            **kept,
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(SABOTEUR), os.environ.get("PYTHONPATH", "")))),
-            "SABOTAGE_ROOT": str(self.root),
-            "SABOTAGE_LOG": str(log or ""),
-            "SABOTAGE_MOMENT": moment,
-            "SABOTAGE": how,
-            "OMP_NUM_THREADS": "1",
-            "OMP_WAIT_POLICY": "PASSIVE",
-            **more,
-        }
         base = ["--base-model", self.base] if self.base else []
+        return self.run("fine-tune", *base, *flags, moment=moment, how=how, log=log, **more)
+
+    def run(self, *words: str, moment: str = "", how: str = "", log: Path | None = None, **more: str) -> Ended:
+        """Any command."""
         done = subprocess.run(
-            [sys.executable, "-m", "metahuman_daemon.cli", "fine-tune", *base, *flags],
+            [sys.executable, "-m", "metahuman_daemon.cli", *words],
             cwd=self.root,
-            env=environment,
+            env=sabotaged(self.root, moment, how, log) | more,
             capture_output=True,
             text=True,
             timeout=600,
@@ -121,6 +115,22 @@ class Workshop:
     def child_log(self) -> str:
         """The last words of the runs' children."""
         return "\n".join(p.read_text(encoding="utf-8")[-3000:] for p in self.root.rglob("child.log"))
+
+
+def sabotaged(root: Path, moment: str = "", how: str = "", log: Path | None = None) -> dict[str, str]:
+    """The environment of a command on `root` that the saboteur strikes at `moment`, or whose moments it writes down."""
+    ours = ("METAHUMAN_", "OLLAMA_", "HF_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(SABOTEUR), os.environ.get("PYTHONPATH", "")))),
+        "SABOTAGE_ROOT": str(root),
+        "SABOTAGE_LOG": str(log or ""),
+        "SABOTAGE_MOMENT": moment,
+        "SABOTAGE": how,
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
 
 
 @dataclass(frozen=True)
@@ -177,3 +187,16 @@ class Reference:
         """The first moment with the first word and the end of `short`, as in `write dataset.jsonl.partial @0`."""
         what, _, end = short.partition(" ")
         return next(m for m in self.moments if m.startswith(f"{what} ") and m.endswith(end))
+
+
+def at_once(*tasks: Callable[[], object]) -> None:
+    """Do what has nothing to do with each other at the same time, two and two: a command keeps one core busy."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for done in [pool.submit(task) for task in tasks]:
+            done.result()
+
+
+def halves(things: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Every other one, and the rest."""
+    listed = list(things)
+    return listed[::2], listed[1::2]

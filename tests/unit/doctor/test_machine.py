@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from metahuman_core.settings import Settings, TrainingSettings
+from metahuman_core.settings import OllamaSettings, Settings, TrainingSettings
 from metahuman_daemon.doctor.cards import cards
 from metahuman_daemon.doctor.house import room
-from metahuman_daemon.doctor.server import listens_to_everybody
+from metahuman_daemon.doctor.server import listens_to_everybody, models_there
 from metahuman_daemon.doctor.watching import watching
 
 GIB = 1 << 30
@@ -159,3 +159,12 @@ def test_a_card_of_nobody_s_group_is_named_by_number(dev: Path) -> None:
     os.chown(dev / "nvidia0", -1, 54321)
     (found,) = cards(Settings(), dev, refuse)
     assert "group 54321" in found.what
+
+
+def test_a_models_folder_without_blobs_is_named(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path, ollama=OllamaSettings(models="models"))
+    (found,) = models_there(settings)
+    assert str(tmp_path / "models") in found.what
+    (tmp_path / "models" / "blobs").mkdir(parents=True)
+    assert list(models_there(settings)) == []
+    assert list(models_there(Settings(root=tmp_path))) == []

@@ -363,12 +363,34 @@ def test_it_is_tidied_once_a_day_within_the_hours_and_never_beside_a_cycle() -> 
     assert [f"{time:%a %H:%M}" for time in times] == ["Thu 01:00", "Fri 01:00"]
 
 
-def test_it_is_tidied_after_a_success() -> None:
+@pytest.mark.parametrize("end", ["done", "rejected"])
+def test_it_is_tidied_after_a_new_version(end: End) -> None:
+    """Of a rejected one the adapter is kept, and the rest takes the room that the next one needs."""
     made = settled()
-    cycle_ended(made, "rejected")
+    cycle_ended(made, "failed")
     assert errand(made) is None
+    cycle_ended(made, end)
+    assert errand(made) == "tidy"
+
+
+def test_tidying_that_fails_is_tried_the_next_day_and_holds_up_no_training() -> None:
+    made = settled()
     cycle_ended(made, "done")
     assert errand(made) == "tidy"
+    made.ended(Job("tidy", "anna", ""), Outcome("failed", "the registry contradicts itself"), NIGHT)
+    assert errand(made) is None
+    assert made.next_cycle(NIGHT + COOL_DOWN, {"anna": FULL}) is not None
+    assert errand(made, now=NIGHT + DAY) == "tidy"
+
+
+@pytest.mark.parametrize("end", ["busy", "stopped"])
+def test_tidying_that_made_way_is_tried_a_minute_later(end: End) -> None:
+    made = settled()
+    cycle_ended(made, "done")
+    made.ended(Job("tidy", "anna", ""), Outcome(end), NIGHT)
+    assert errand(made) is None
+    assert made.next_at(NIGHT, {"anna": QUIET}) == NIGHT + MINUTE
+    assert errand(made, now=NIGHT + MINUTE) == "tidy"
 
 
 # --- restarts and clocks --------------------------------------------------------------------------------------------

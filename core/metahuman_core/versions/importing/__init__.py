@@ -1,0 +1,1 @@
+"""A registry of the original MetaHuman, taken over with the files that are there."""

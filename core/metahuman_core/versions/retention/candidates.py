@@ -1,0 +1,119 @@
+"""What the planner has to know of each version, told by the registry and the disk.
+
+Nothing is decided here, and nothing is changed. Adapters are read whole, but only of versions that would lose something
+that only they bring back: where all is as it should be, a plan costs a look at the names of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+from metahuman_core.layout import RUN_LABEL, ProfilePaths
+from metahuman_core.plan import read_plan
+from metahuman_core.prepare import unfinished_run
+from metahuman_core.registry import Registry, Version
+from metahuman_core.settings import Settings
+from metahuman_core.versions.footprint import Files, files_of
+from metahuman_core.versions.parts import parts_of
+from metahuman_core.versions.protected import anchor_version, protections
+from metahuman_core.versions.rebuildable import why_not_as_it_is
+from metahuman_core.versions.retention.fates import Candidate
+from metahuman_core.versions.retention.planning import Plan, plan_retention
+from metahuman_core.versions.retention.policy import policy_of
+
+_LABELLED = "%Y-%m-%d-%H%M%S"
+
+
+def retention_plan(
+    settings: Settings,
+    profile: str,
+    registry: Registry,
+    archive: Path | None,
+    now: Callable[[], datetime],
+    zone: tzinfo,
+) -> Plan:
+    """What `[retention]` comes to for the versions of a profile as they are now. `archive`: see `archive_folder`.
+
+    Raises ConfigError for a policy that names nothing, MetahumanError for one that would remove everything, or
+    where the journal of a run cannot be read.
+    """
+    policy = policy_of(settings.retention)
+    paths, keep_all = ProfilePaths(settings.root, profile), registry.versioning.keep_all_versions
+    found = candidates(settings, profile, registry, archive, now)
+    known: dict[int, str] = {}
+    looked_at, at = set[int](), now()
+    while True:
+        plan = plan_retention(found, policy, at, zone, keep_all_versions=keep_all)
+        losing = {v.version for v in plan.verdicts if v.after not in (v.before, "removed")}
+        if losing <= looked_at:
+            return plan
+        looked_at |= losing
+        whys = {
+            version.version: why_not_as_it_is(version, registry, paths, archive, known)
+            for version in registry.training_history
+            if version.version in losing
+        }
+        found = tuple(replace(c, not_rebuildable=whys.get(c.version, c.not_rebuildable)) for c in found)
+
+
+def candidates(
+    settings: Settings, profile: str, registry: Registry, archive: Path | None, now: Callable[[], datetime]
+) -> tuple[Candidate, ...]:
+    """The facts of all versions but whether they can be rebuilt. Raises MetahumanError for a run's broken journal."""
+    paths = ProfilePaths(settings.root, profile)
+    kept = dict(protections(registry))
+    journal = unfinished_run(settings, profile, now)
+    if journal:
+        begun = read_plan(journal.file.inputs)
+        anchor = registry.by_model_path(begun.anchor)
+        for needed in {number for number in (begun.parent_version, anchor and anchor.version) if number}:
+            kept[needed] = (*kept.get(needed, ()), f"the unfinished run {journal.run_dir.name} goes on from it")
+
+    def facts(version: Version) -> Candidate:
+        protected = kept.get(version.version, ())
+        if not RUN_LABEL.fullmatch(version.run_label):
+            return candidate(version, registry, (*protected, "its entry names no folder of ours"), {})
+        parts = parts_of(version, paths)
+        found = version if version.storage else version.model_copy(update={"storage": parts.storage()})
+        return candidate(found, registry, protected, files_of(version, parts), archives=archive is not None)
+
+    return tuple(facts(version) for version in registry.training_history)
+
+
+def candidate(
+    version: Version,
+    registry: Registry,
+    protected: tuple[str, ...],
+    files: Files,
+    *,
+    not_rebuildable: str = "",
+    archives: bool = False,
+) -> Candidate:
+    """A version's facts: what its entry says, and what was found out beside it."""
+    anchor = anchor_version(version, registry)
+    return Candidate(
+        version=version.version,
+        made_at=made_at(version),
+        storage=version.storage or "removed",
+        rejected=version.outcome == "rejected" or not version.training_success,
+        protected=protected,
+        anchor=anchor.version if anchor else None,
+        not_rebuildable=not_rebuildable,
+        archives=archives,
+        files=files,
+    )
+
+
+def made_at(version: Version) -> datetime | None:
+    """When a version was registered, by the clock of then; else when its run was begun; None where neither is told."""
+    try:
+        at = datetime.fromisoformat(version.timestamp)
+    except ValueError:
+        try:
+            at = datetime.strptime(version.run_label[:17], _LABELLED)  # noqa: DTZ007  # UTC, by new_run_label
+        except ValueError:
+            return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

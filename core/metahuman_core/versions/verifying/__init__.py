@@ -1,0 +1,1 @@
+"""Registry, disk and Ollama held against each other; nothing is repaired."""

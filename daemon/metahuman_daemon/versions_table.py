@@ -1,0 +1,160 @@
+"""All versions for people and for programs: lineage, measures, what each takes on the disk now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from metahuman_core.errors import MetahumanError
+from metahuman_core.layout import ProfilePaths
+from metahuman_core.registry import Registry, Version
+from metahuman_core.versions.footprint import File, files_of, taken_bytes
+from metahuman_core.versions.parts import CALLED, HELD, parts_of
+from metahuman_core.versions.protected import rollback_target
+from metahuman_core.versions.standing import Standing, standings
+
+_GIB, _MIB = 1 << 30, 1 << 20
+_WIDEST = 1000
+_LONGEST_ORIGIN = 40
+_COLUMNS = (
+    "", "version", "when", "from", "samples", "mode", "outcome", "notes", "new", "old", "general", "size", "on disk",
+    "Ollama",
+)  # fmt: skip
+_NUMBERS = frozenset({"version", "samples", "new", "old", "general", "size"})
+_MARKS: dict[Standing, str] = {"live": "*", "behind": "|", "branch": ""}
+EXPLAINED = (
+    "* live, | what it was made on; without a mark: another branch\n"
+    "new, old, general: bits per byte before→after, on kept-out questions about new and older memories and on general\n"
+    "ones; less is better"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """What of a version is here: its files, and which parts should be and are not."""
+
+    files: tuple[File, ...]
+    absent: tuple[str, ...]
+
+
+def on_disk(version: Version, paths: ProfilePaths) -> OnDisk:
+    """Look at what is here of a version; where its entry names no folder, nothing is."""
+    try:
+        parts = parts_of(version, paths)
+    except MetahumanError:
+        return OnDisk((), ("all",))
+    here = {
+        "model": parts.has_model(),
+        "gguf": parts.has_gguf(),
+        "adapter": not version.adapter_path or version.in_archive or parts.has_adapter(),
+    }
+    files = tuple(file for part in files_of(version, parts).values() for file in part)
+    return OnDisk(files, tuple(CALLED[part] for part in HELD[version.storage or "full"] if not here[part]))
+
+
+def as_text(registry: Registry, paths: ProfilePaths, width: int) -> str:
+    """All versions as a table, or as a few lines each where the terminal's `width` (in columns) is too small for it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    found = {version.version: on_disk(version, paths) for version in registry.training_history}
+    rows = list(_rows(registry, found))
+    # Most people have no notes: that leaves room for the rest.
+    used = [n for n, column in enumerate(_COLUMNS) if column != "notes" or any(row[n] for row in rows)]
+    columns, rows = [_COLUMNS[n] for n in used], [tuple(row[n] for n in used) for row in rows]
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=_WIDEST)
+    with console.capture() as printed:
+        console.print(table)
+    lines = [line.rstrip() for line in printed.get().splitlines()]
+    if max(map(len, lines)) > width:
+        lines = [line for row in rows for line in _told(columns, row, width)]
+    total = taken_bytes(file for one in found.values() for file in one.files)
+    return "\n".join([*lines, f"on this disk: {_size(total)} in all"] if total else lines)
+
+
+def as_json(registry: Registry, paths: ProfilePaths) -> dict[str, Any]:
+    """The registry, and under each version's `now` what cannot be read in its entry."""
+    value: dict[str, Any] = json.loads(registry.model_dump_json(exclude_unset=True))
+    where, target = standings(registry), rollback_target(registry)
+    files: list[File] = []
+    for version, plain in zip(registry.training_history, value.get("training_history", []), strict=True):
+        found = on_disk(version, paths)
+        files += found.files
+        plain["now"] = {
+            "stands": where[version.version],
+            "is_rollback_target": version == target,
+            "pinned": version.pinned,
+            "held": version.held,
+            "storage": version.storage or "full",
+            "absent": list(found.absent),
+            "bytes_on_disk": taken_bytes(found.files),
+        }
+    return {**value, "bytes_on_disk": taken_bytes(files)}
+
+
+def _rows(registry: Registry, found: dict[int, OnDisk]) -> Iterable[tuple[str, ...]]:
+    where, target = standings(registry), rollback_target(registry)
+    for version in registry.training_history:
+        here = found[version.version]
+        origin = f"version {version.parent_version}" if version.parent_version else version.base_model_used
+        outcome = version.outcome or ("trained" if version.training_success else "rejected")
+        notes = {
+            "pinned": version.pinned,
+            "held": version.held,
+            "by hand": bool(version.promoted_at),
+            "next rollback": version == target,
+        }
+        taken = taken_bytes(here.files)
+        yield (
+            _MARKS[where[version.version]],
+            str(version.version),
+            version.timestamp[:16].replace("T", " "),
+            origin if len(origin) <= _LONGEST_ORIGIN else "…" + origin[1 - _LONGEST_ORIGIN :],
+            str(version.samples_trained),
+            version.mode_filter,
+            outcome.replace("_", " "),
+            ", ".join(note for note, holds in notes.items() if holds),
+            *(_change(version, name) for name in ("new", "old", "general")),
+            _size(taken) if taken else "",
+            f"absent: {', '.join(here.absent)}" if here.absent else _storage(version),
+            version.publication,
+        )
+
+
+def _told(columns: list[str], row: tuple[str, ...], width: int) -> Iterable[str]:
+    """One version in a few lines, as many cells on each as find room."""
+    (mark, *cells), (_, *names) = row, columns
+    line = f"{mark or ' '} {names[0]} {cells[0]}"
+    for name, cell in zip(names[1:], cells[1:], strict=True):
+        if not cell:
+            continue
+        if len(line) + len(name) + len(cell) + len(",  ") > width:
+            yield line + ","
+            line = f"    {name} {cell}"
+        else:
+            line += f", {name} {cell}"
+    yield line
+
+
+def _storage(version: Version) -> str:
+    if version.in_archive and version.storage == "archived":
+        return "archived, in archive_dir"
+    return version.storage or "full"
+
+
+def _change(version: Version, name: str) -> str:
+    before = version.metrics.get(f"{name}_bits_per_byte_before")
+    after = version.metrics.get(f"{name}_bits_per_byte_after")
+    return "" if before is None or after is None else f"{before:.2f}→{after:.2f}"
+
+
+def _size(count: int) -> str:
+    """Of one unit for all but the smallest, so that a column of them can be compared."""
+    return f"{count / _GIB:.2f} GiB" if count >= _GIB // 100 else f"{count / _MIB:.2f} MiB"

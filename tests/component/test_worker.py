@@ -1,0 +1,29 @@
+"""The parent's side of a child: what a Ctrl-C comes to while that is still starting."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from metahuman_core.errors import StoppedError
+from metahuman_core.progress import Progress
+from metahuman_daemon.worker import run_child
+
+_CTRL_C_BEFORE_ANYTHING = """
+import os
+import signal
+
+os.kill(os.getppid(), signal.SIGINT)
+signal.pause()
+"""
+
+
+def test_ctrl_c_before_the_child_listens_for_it_is_a_stop_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_CTRL_C_BEFORE_ANYTHING, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    said: list[Progress] = []
+    with pytest.raises(StoppedError):
+        run_child(["rebuild", "{}"], tmp_path / "log", None, said.append)
+    assert [progress.step for progress in said] == ["stop"]
