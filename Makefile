@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 TORCH_CPU = 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit slow bench clean need
+.PHONY: help run test test-tiny test-others check unit slow bench clean need
 
 help:
 	@echo "make run    set up, then the demo: version 1 and 2 of the example profile, in ./$(ROOT)"
@@ -22,8 +22,15 @@ help:
 run: $(VENV)/.ready
 	$(BIN)/metahuman demo --root $(ROOT)
 
+# Two runs at once: what trains mostly computes, and what does not mostly waits.
 test: check
-	$(BIN)/python -m pytest -q
+	@$(MAKE) --no-print-directory -j2 test-tiny test-others
+
+test-tiny: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -q tests/tiny
+
+test-others: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -q --ignore=tests/tiny
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check

@@ -107,7 +107,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=json_values, ending=st.sampled_from(["json", "jsonl", "md"]))
 def test_no_json_value_raises(value: Any, ending: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,7 @@ def test_no_json_value_raises(value: Any, ending: str) -> None:
         assert all(isinstance(outcome, (Memory, Skipped)) for outcome in read(found(path)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(content=st.binary(max_size=200) | st.text(alphabet='[]{},":\\ \n#-x1', max_size=80).map(str.encode))
 def test_no_bytes_raise(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +126,7 @@ def test_no_bytes_raise(content: bytes) -> None:
             assert all(isinstance(outcome, (Memory, Skipped)) for outcome in read(found(path)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(items=st.lists(st.text(max_size=12).map(lambda text: {"content": "x" + text, "k": [text, {}]}), max_size=6))
 def test_a_list_is_cut_where_a_parser_would_cut_it(items: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

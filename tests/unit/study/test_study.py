@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metahuman_core.memories.model import Memory, Mode, Turn
@@ -211,7 +211,7 @@ SNIPPETS = st.sampled_from(WORDS.split(" "))
 TEXTS = st.one_of(st.text(max_size=400), st.lists(SNIPPETS, max_size=120).map(" ".join))
 
 
-@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250)
 @given(said=TEXTS, most=st.integers(-1, 12), dated=st.booleans())
 def test_whatever_the_text_the_questions_keep_their_promises(said: str, most: int, dated: bool) -> None:
     memory = text(said, DAY if dated else None)
@@ -221,7 +221,7 @@ def test_whatever_the_text_the_questions_keep_their_promises(said: str, most: in
     check(found, said)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(question=TEXTS, reply=TEXTS, mode=st.sampled_from(["emulation", "dual", "agent"]))
 def test_whatever_is_said_in_a_conversation_the_questions_keep_their_promises(
     question: str, reply: str, mode: Mode

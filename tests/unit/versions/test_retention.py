@@ -73,7 +73,7 @@ def carried_out(found: tuple[Candidate, ...], plan: Plan) -> tuple[Candidate, ..
 
 
 @given(histories(), policies, limits | st.just(0), ZONES, st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_what_no_plan_does(
     found: tuple[Candidate, ...], policy: Policy, limit: int, zone: ZoneInfo, keep: bool
 ) -> None:
@@ -99,7 +99,7 @@ def test_what_no_plan_does(
 
 
 @given(histories(), policies, ZONES, st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_no_version_is_lower_than_a_rule_says(
     found: tuple[Candidate, ...], policy: Policy, zone: ZoneInfo, keep: bool
 ) -> None:
@@ -128,7 +128,7 @@ def test_no_version_is_lower_than_a_rule_says(
 
 
 @given(histories(), policies, ZONES, st.booleans(), st.sampled_from(["full", "serving", "archived"]), st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_larger_number_never_lowers_a_version(
     found: tuple[Candidate, ...], policy: Policy, zone: ZoneInfo, keep: bool, state: str, data: st.DataObject
 ) -> None:
@@ -141,7 +141,7 @@ def test_a_larger_number_never_lowers_a_version(
 
 
 @given(histories(), policies, limits | st.just(0), ZONES, st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_what_was_carried_out_is_not_done_again(
     found: tuple[Candidate, ...], policy: Policy, limit: int, zone: ZoneInfo, keep: bool
 ) -> None:
