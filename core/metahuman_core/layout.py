@@ -76,6 +76,11 @@ def relative_to_root(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
+def reserve_path(root: Path) -> Path:
+    """Room that is given up where a disk is full (see versions/pruning/reserve.py)."""
+    return root / "state" / "reserve"
+
+
 def cycle_lock_path(root: Path) -> Path:
     """The lock of the one cycle per root."""
     return root / "state" / "cycle.lock"

@@ -16,6 +16,7 @@ from metahuman_core.settings import Settings
 from metahuman_core.versions.archive import check_archive
 from metahuman_core.versions.pruning.carrying_out import carry_out, finish_prunings
 from metahuman_core.versions.pruning.clearing import site_of
+from metahuman_core.versions.pruning.reserve import keep_reserve, use_reserve
 from metahuman_core.versions.pruning.withdrawing import owed, withdraw_owed, withdrawer
 from metahuman_core.versions.rebuilding.there_again import with_what_is_there
 from metahuman_core.versions.retention.candidates import retention_plan
@@ -58,12 +59,14 @@ def why_not_archived(settings: Settings, profile: str, plan: Plan) -> str:
 def apply_retention(settings: Settings, profile: str, say: Say) -> Applied:
     """Do it; what goes wrong is said. Raises as `plan_ahead`, and nothing is deleted then."""
     site, withdraw = site_of(settings, profile), withdrawer(settings, say)
+    use_reserve(settings.root)
     unfinished = finish_prunings(settings, profile, say, withdraw)
     registry = site.registry()
     if with_what_is_there(registry, site.paths) != registry:
         registry = update_registry(site.registry_path, lambda now: with_what_is_there(now, site.paths))
     plan = _plan(settings, profile, registry)
     done = carry_out(plan.verdicts, site, withdraw, say)
+    keep_reserve(settings.root)
     freed = done.freed_bytes
     lines = tuple(told(verdict, freed[verdict.version]) for verdict in plan.changes if verdict.version in freed)
     return Applied(plan, lines, sum(freed.values()), (*unfinished, *done.errors))

@@ -12,6 +12,7 @@ from made_up_root import PROFILE, MadeUpRoot, make_up_root
 from striking import Ended, Stand
 
 from metahuman_core.durable import remove, sha256_file
+from metahuman_core.layout import reserve_path
 from metahuman_core.registry import update_registry
 from metahuman_core.versions.rebuilding.remaking import Order
 
@@ -44,9 +45,10 @@ class House:
             yield double
 
     def files(self) -> dict[str, str]:
-        """Every file with its hash, but for locks, the ledger (made again by each look), and what the server keeps."""
+        """Every file with its hash, but for locks, the room in reserve, the ledger, and what the server keeps."""
         places = (path for top in (self.root.folder, self.cold) for path in sorted(top.rglob("*")))
-        found = (p for p in places if p.is_file() and p.suffix != ".lock" and not p.name.startswith("ledger.sqlite3"))
+        passing = ("ledger.sqlite3", reserve_path(self.root.folder).name)
+        found = (p for p in places if p.is_file() and p.suffix != ".lock" and not p.name.startswith(passing))
         return {path.relative_to(self.folder).as_posix(): sha256_file(path) for path in found}
 
 

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from made_up_root import MadeUpRoot, noise
+from made_up_root import MadeUpRoot, make_up_root, noise
 
 from metahuman_core.durable import sha256_file
 from metahuman_core.errors import BusyError
-from metahuman_core.layout import cycle_lock_path
+from metahuman_core.layout import cycle_lock_path, reserve_path
 from metahuman_core.locks import cycle_lock
 from metahuman_core.registry import Version, update_registry
 from metahuman_core.versions.archive import MARKER
@@ -94,6 +94,7 @@ def test_the_table_has_a_line_with_reasons_for_each_version(made_up: Make) -> No
 
 def test_nothing_to_do_says_so(made_up: Make) -> None:
     root = made_up(2)
+    prune(root)  # which keeps a little room from now on
     files = root.files()
     for command in (["prune", "--dry-run"], ["prune"]):
         said = root.forked(*command)
@@ -504,11 +505,33 @@ def test_where_no_version_lies_none_is_entered_as_removed(made_up: Make) -> None
     assert not root.paths.runs.exists()
 
 
-def test_on_a_full_disk_the_lock_is_held_nevertheless(small_disk: Path) -> None:
-    """What makes room must not fail on the words that say who makes it."""
-    with suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as file:
+def fill_up(disk: Path) -> None:
+    """Leave not a byte free."""
+    with suppress(OSError), (disk / "ballast").open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
+
+
+def test_on_a_full_disk_the_lock_is_held_nevertheless(small_disk: Path) -> None:
+    """What makes room must not fail on the words that say who makes it."""
+    fill_up(small_disk)
     lock = small_disk / "cycle.lock"
     with cycle_lock(lock, "prune"), pytest.raises(BusyError), cycle_lock(lock, "another"):
         pass
+
+
+def test_a_disk_that_is_full_to_the_last_byte_is_cleared(disk_of: Callable[[str], Path]) -> None:
+    """The room for tombstone and registry was kept when there was some, and is kept again."""
+    disk = disk_of("24m")
+    root = make_up_root(disk / "root", 5)
+    root.set("retention", "serving.keep_last = 5")
+    prune(root)
+    root.set("retention", "serving.keep_last = 1")
+    fill_up(disk)
+    applied = prune(root)
+    assert applied.errors == ()
+    assert applied.freed_bytes == applied.plan.frees_bytes > 0
+    assert states(root) == "aaaff"
+    (disk / "ballast").unlink()
+    prune(root)
+    assert reserve_path(root.folder).stat().st_size >= 1 << 18
