@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from metahuman_core.config import load_settings
 from metahuman_core.converter import data_folder
 from metahuman_core.dataset.build import Dataset, build_dataset
 from metahuman_core.durable import sha256_file, size_bytes, write_text
@@ -26,7 +27,7 @@ from metahuman_core.ledger import Ledger
 from metahuman_core.plan import Plan, read_memories, read_plan
 from metahuman_core.prepare import Wish, begin_run, choose, look
 from metahuman_core.results import Adapter
-from metahuman_core.settings import Settings, load_settings
+from metahuman_core.settings import Settings
 from metahuman_core.shipped import shipped
 from metahuman_core.steps.loss_curve import loss_svg
 from qwen3_shapes import Shape

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from metahuman_core.config import load_settings
 from metahuman_core.errors import ConfigError
 from metahuman_core.registry import FALLBACK_BASE, Version, load_registry, reset_to_original
-from metahuman_core.settings import load_settings
 
 
 class CurrentBase(NamedTuple):

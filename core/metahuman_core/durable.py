@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from metahuman_core.errors import MetahumanError
+
 PARTIAL = ".partial"
 MODEL_CARD = "README.md"
 _CHUNK_BYTES = 1 << 22
@@ -98,6 +100,32 @@ def sha256_tree(folder: Path, read: Callable[[int], None] = lambda _: None) -> s
     for path in tree_files(folder):
         digest.update(f"{sha256_file(path, read)}  {path.relative_to(folder).as_posix()}\n".encode())
     return digest.hexdigest()
+
+
+def copy_file(source: Path, into: Path, copied: Callable[[int], None] = lambda _: None) -> None:
+    """Copy a file (mode 0600), going on behind what `into` has of it, and read it back; `copied` is told the bytes.
+
+    Raises MetahumanError, and deletes the copy, where it is read back otherwise.
+    """
+    fd = os.open(into, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with source.open("rb") as reading, os.fdopen(fd, "r+b") as writing:
+        begin = min(writing.seek(0, os.SEEK_END), source.stat().st_size)
+        writing.truncate(begin)
+        writing.seek(begin)
+        reading.seek(begin)
+        copied(begin)
+        while block := reading.read(_CHUNK_BYTES):
+            writing.write(block)
+            copied(len(block))
+        writing.flush()
+        os.fsync(writing.fileno())
+        # What is read back is to come from the disk, and not from memory.
+        os.posix_fadvise(writing.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if sha256_file(into) != sha256_file(source):
+        remove(into)
+        raise MetahumanError(
+            f"{into} is another than {source}, of which it is a copy", "do it again; is the disk sound?"
+        )
 
 
 def tree_files(folder: Path) -> list[Path]:

@@ -50,6 +50,14 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
+def read_run_file(run_dir: Path) -> RunFile | None:
+    """What a run's journal says, for who can do without: None where there is none, or it cannot be understood."""
+    try:
+        return RunFile.model_validate_json((run_dir / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
 class Journal:
     """One run's journal, on disk at every moment."""
 

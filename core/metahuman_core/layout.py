@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -65,6 +65,14 @@ def new_run_label(now: datetime) -> str:
     return f"{now:%Y-%m-%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
+def label_time(label: str) -> datetime | None:
+    """When a run was begun, by its label; None where that does not say so."""
+    try:
+        return datetime.strptime(label[:17], "%Y-%m-%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def root_of_run(run_dir: Path) -> Path:
     """The root above `profiles/{user}/out/fine-tuned-models/{date}/{label}`."""
     return run_dir.parents[5]
@@ -89,3 +97,8 @@ def cycle_lock_path(root: Path) -> Path:
 def hub_cache(root: Path) -> Path:
     """Where bases that were fetched from the Hub lie."""
     return root / "cache" / "hub"
+
+
+def hub_snapshots(root: Path, name: str) -> Path:
+    """Where the commits of a base of the Hub lie that were fetched, each in a folder of its name (its client's way)."""
+    return hub_cache(root) / f"models--{name.replace('/', '--')}" / "snapshots"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from metahuman_core.layout import hub_cache
+from metahuman_core.layout import hub_snapshots
 from metahuman_core.lineage import base_name
 from metahuman_core.registry import Registry, Version
 from metahuman_core.settings import Settings
@@ -83,7 +83,7 @@ def model_bytes(settings: Settings, registry: Registry | None, base: str | None 
 
 def _base_bytes(root: Path, name: str) -> int:
     """The bytes of a base's weights: a folder's, or of what was fetched from the Hub."""
-    fetched = hub_cache(root) / f"models--{name.replace('/', '--')}" / "snapshots"
+    fetched = hub_snapshots(root, name)
     folders: list[Path] = [root / name, *(fetched.iterdir() if fetched.is_dir() else ())]
     sizes = [sum(path.stat().st_size for path in folder.glob("*.safetensors") if path.is_file()) for folder in folders]
     return max(sizes)

@@ -1,7 +1,6 @@
 """Prepares a run: looks at the memories, decides what to train and from where, and freezes it in a run's folder.
 
-Invariant: at most one run of a profile is unfinished. The same command goes on with it; another is refused until that
-one is finished or discarded.
+What becomes of a run that was begun and not ended: see `unfinished`.
 """
 
 from __future__ import annotations
@@ -13,18 +12,17 @@ from pathlib import Path
 
 from metahuman_core.dataset.choose import choose_new, choose_replay
 from metahuman_core.dataset.judge import judge, judging_sha256
-from metahuman_core.durable import partial_of, remove
-from metahuman_core.errors import ConfigError, MetahumanError
+from metahuman_core.errors import ConfigError
 from metahuman_core.fingerprint import fingerprint, is_fingerprint, not_here
-from metahuman_core.journal import NAME, Journal, digest_of
+from metahuman_core.journal import Journal, digest_of
 from metahuman_core.layout import ProfilePaths, new_run_label, relative_to_root
 from metahuman_core.ledger import Ledger, ScanReport
 from metahuman_core.lineage import Start, choose_start, held_memories
 from metahuman_core.memories.model import Memory
 from metahuman_core.memories.read import Limits
 from metahuman_core.memories.walk import FoundFile
-from metahuman_core.plan import MEMORIES, Plan, memory_lines, read_plan, write_memories
-from metahuman_core.registry import Registry, load_registry
+from metahuman_core.plan import MEMORIES, Plan, memory_lines, write_memories
+from metahuman_core.registry import Registry
 from metahuman_core.serving import system_prompt
 from metahuman_core.settings import ModeFilter, Settings
 from metahuman_core.versions.archive import archive_folder, find_archived
@@ -207,102 +205,3 @@ def command_sha256(settings: Settings, wish: Wish) -> str:
     return digest_of(
         [wish.profile, wish.base_model, wish.mode, wish.max_memories, *(r.model_dump_json() for r in recipe)]
     )
-
-
-def unfinished_run(settings: Settings, profile: str, now: Callable[[], datetime]) -> Journal | None:
-    """The run that was begun and not ended. Raises MetahumanError where a run's journal cannot be read."""
-    found = None
-    registered = _registered(settings, profile)
-    for run_dir in _begun(settings, profile):
-        try:
-            journal = Journal.open(run_dir, now)
-        except MetahumanError:
-            if run_dir.name in registered:
-                continue
-            raise
-        if not journal.file.ended:
-            found = journal
-    return found
-
-
-def sweep(settings: Settings, profile: str) -> None:
-    """Remove the folders of runs that were killed before their journal was written. Needs the cycle's lock.
-
-    A folder that holds anything else stays: the original MetaHuman's runs are named like ours, and have no journal.
-    """
-    ours = {MEMORIES, partial_of(Path(MEMORIES)).name, partial_of(Path(NAME)).name}
-    for run_dir in ProfilePaths(settings.root, profile).run_dirs():
-        if run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= ours:
-            remove(run_dir)
-
-
-def discard_unfinished(
-    settings: Settings,
-    profile: str,
-    now: Callable[[], datetime],
-    keep: Callable[[Plan], bool] | None = None,
-) -> list[str]:
-    """Throw unfinished runs away, those with a broken journal too; their memories stay due. Gives their labels.
-
-    With `keep`, runs whose plan it holds for good stay, and so do those whose plan nobody can read. A registered
-    version keeps its folder, whatever its journal says (with `keep`, its journal stays, too). Needs the cycle's lock.
-    """
-    thrown_away = []
-    registered = _registered(settings, profile)
-    for run_dir in _begun(settings, profile):
-        try:
-            journal = Journal.open(run_dir, now)
-        except MetahumanError:
-            journal = None
-        if run_dir.name in registered:
-            # One that was killed between its entry and its end is ended by the same command, and not trained again.
-            if journal and not journal.file.ended and keep is None:
-                journal.end("registered")
-        elif not ((journal and journal.file.ended) or (keep and _is_kept(journal, keep))):
-            remove(run_dir)
-            thrown_away.append(run_dir.name)
-    return thrown_away
-
-
-def discard_left_behind(settings: Settings, profile: str, now: Callable[[], datetime]) -> list[str]:
-    """Throw the unfinished run away whose parent was rolled back since it was begun. Gives its label.
-
-    Needs the cycle's lock.
-    """
-    registry = load_registry(settings.registry_path(profile))
-
-    def is_wanted(plan: Plan) -> bool:
-        parent = registry.find(plan.parent_version) if registry and plan.parent_version else None
-        return plan.from_rolled_back or parent is None or parent.outcome != "rolled_back"
-
-    return discard_unfinished(settings, profile, now, keep=is_wanted)
-
-
-def _is_kept(journal: Journal | None, keep: Callable[[Plan], bool]) -> bool:
-    try:
-        return journal is None or keep(read_plan(journal.file.inputs))
-    except MetahumanError:
-        return True
-
-
-def _begun(settings: Settings, profile: str) -> list[Path]:
-    return [run_dir for run_dir in ProfilePaths(settings.root, profile).run_dirs() if (run_dir / NAME).is_file()]
-
-
-def _registered(settings: Settings, profile: str) -> set[str]:
-    registry = load_registry(settings.registry_path(profile))
-    return {version.run_label for version in registry.training_history} if registry else set()
-
-
-def is_same_command(settings: Settings, wish: Wish, journal: Journal) -> bool:
-    """Whether this command, with these settings, is the one that began the run."""
-    return read_plan(journal.file.inputs).command_sha256 == command_sha256(settings, wish)
-
-
-def refuse_other(settings: Settings, wish: Wish, journal: Journal) -> None:
-    """Raise MetahumanError where another command began the unfinished run."""
-    if not is_same_command(settings, wish, journal):
-        raise MetahumanError(
-            f"run {journal.run_dir.name} is unfinished, and was begun with other flags or settings",
-            "go on with those, or throw it away with --discard",
-        )

@@ -20,7 +20,7 @@ from metahuman_core.journal import NAME as JOURNAL
 from metahuman_core.journal import Journal
 from metahuman_core.ollama.client import OllamaClient
 from metahuman_core.ollama.modelfile import to_modelfile
-from metahuman_core.ollama.publish import ALIAS_TAG, Published, before_0_30, move_alias, publish, tag_of
+from metahuman_core.ollama.publish import Published, alias_of, before_0_30, move_alias, publish, tag_of
 from metahuman_core.registry import Registry, Version, load_registry, update_registry
 from metahuman_core.serving import SERVING, Serving, serving_as_configured
 from metahuman_core.settings import Settings
@@ -61,7 +61,7 @@ def verify_published(registry_path: Path, host: str) -> Verified:
     if live is None:
         return Verified(gone, live_is_due=False)
     tag = digests.get(tag_of(live.ollama_name, live.version).lower())
-    due = tag is None or digests.get(f"{live.ollama_name}:{ALIAS_TAG}".lower()) != tag
+    due = tag is None or digests.get(alias_of(live.ollama_name).lower()) != tag
     if due:
         update_registry(registry_path, lambda now: now.with_fields(live.version, publication="due"))
     return Verified(gone, live_is_due=due)
@@ -112,7 +112,6 @@ def publish_version(
             go_template=serving.go_template or None,
             question=_QUESTION,
             known_blob=version.ollama_blob or None,
-            live=False,
             progress=on_upload,
             said=said,
         )
@@ -153,7 +152,7 @@ def _follow_live(client: OllamaClient, registry_path: Path, checked: int, said: 
         if live.version != checked and not (live.publication == "done" and client.exists(tag)):
             break  # its own publication will move it
         if move_alias(client, live.ollama_name, live.version):
-            said(f"{live.ollama_name}:{ALIAS_TAG} is {tag} now")
+            said(f"{alias_of(live.ollama_name)} is {tag} now")
         pointed_to = live.version
     return pointed_to
 

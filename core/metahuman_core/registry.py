@@ -79,6 +79,11 @@ class Version(_Entry):
     memories_replayed: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
 
+    @property
+    def is_rejected(self) -> bool:
+        """Whether it did not pass; an entry of the original MetaHuman has no outcome, and says so otherwise."""
+        return self.outcome == "rejected" or not self.training_success
+
 
 class FailedRun(_Entry):
     """A run that did not finish: no number, no claim to be live."""

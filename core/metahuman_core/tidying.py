@@ -14,8 +14,8 @@ from metahuman_core.durable import PARTIAL, remove
 from metahuman_core.errors import MetahumanError
 from metahuman_core.journal import NAME, Journal
 from metahuman_core.layout import ProfilePaths
-from metahuman_core.prepare import sweep
 from metahuman_core.settings import Settings
+from metahuman_core.unfinished import sweep
 
 _SURELY_DEAD = timedelta(hours=1)
 

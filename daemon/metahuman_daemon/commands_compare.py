@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from metahuman_daemon.clock import now
 from metahuman_daemon.in_words import versions_counted
-from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, say, settings_for
+from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, print_json, say, settings_for
 from metahuman_daemon.view import ProgressView
 from metahuman_daemon.visible import visible
 
@@ -35,7 +34,7 @@ def verify(
         checked = check_versions(settings, profile, view, now, quick=quick)
     seconds = time.monotonic() - began_s
     if as_json:
-        _print_json({**asdict(checked), "clean": checked.clean, "quick": quick, "seconds": round(seconds, 3)})
+        print_json({**asdict(checked), "clean": checked.clean, "quick": quick, "seconds": round(seconds, 3)})
     else:
         for finding in checked.findings:
             mark = finding.kind if finding.fault else "note"
@@ -63,7 +62,7 @@ def diff(
     settings, profile = settings_for(config, username)
     found = between(settings, profile, before, after)
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
         return
     for line in lines_of(found):
         typer.echo(line)
@@ -94,10 +93,6 @@ def import_(
         say(f"the registry as it was is {taken.backup.name}, beside it")
     if taken.versions:
         say(f"{versions_counted(taken.versions)} {'would be imported' if dry_run else 'imported: `metahuman history`'}")
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def add_to(app: typer.Typer) -> None:

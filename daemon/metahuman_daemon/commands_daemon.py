@@ -8,10 +8,11 @@ from typing import Any
 import structlog
 import typer
 
+from metahuman_core.config import load_settings
 from metahuman_core.errors import MetahumanError
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.parent_death import die_with_parent, has_named_parent
-from metahuman_core.settings import Settings, load_settings
+from metahuman_core.settings import Settings
 from metahuman_daemon.clock import now
 from metahuman_daemon.options import ConfigOption, UserOption, known_profiles, profile_of, say
 from metahuman_daemon.service.control import ask

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from metahuman_core.errors import MetahumanError
-from metahuman_core.prepare import discard_unfinished
 from metahuman_core.registry import load_registry, reset_to_original, update_registry
+from metahuman_core.unfinished import discard_unfinished
 from metahuman_core.versions.moving import pinned, unpinned
 from metahuman_daemon.clock import now
 from metahuman_daemon.locking import take_lock

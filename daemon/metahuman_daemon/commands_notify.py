@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from metahuman_core.config import load_settings
 from metahuman_core.errors import ConfigError
-from metahuman_core.settings import load_settings
 from metahuman_daemon.options import ConfigOption
 
 

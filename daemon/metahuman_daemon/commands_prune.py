@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ from metahuman_core.settings import Settings
 from metahuman_daemon.clock import now
 from metahuman_daemon.in_words import size, versions_counted, versions_named
 from metahuman_daemon.locking import take_lock
-from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, say, settings_for
+from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, print_json, say, settings_for
 
 if TYPE_CHECKING:
     from metahuman_core.versions.retention.planning import Plan
@@ -92,7 +91,7 @@ def _print(plan: Plan, *, as_json: bool, dry_run: bool, freed_bytes: int, errors
         "freed_bytes": freed_bytes,
         "errors": list(errors),
     }
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    print_json(value)
 
 
 def _tidied(settings: Settings, profile: str) -> tuple[str, ...]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from metahuman_core.config import find_config, load_settings
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.lineage import base_name
 from metahuman_core.registry import Registry, load_registry
-from metahuman_core.settings import find_config, load_settings
 from metahuman_core.versions.retention.policy import policy_of
 from metahuman_daemon import versions_table
-from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, settings_for
+from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, print_json, settings_for
 
 if TYPE_CHECKING:
     from metahuman_daemon.doctor import Finding
@@ -30,7 +29,7 @@ def history(username: UserOption = None, as_json: JsonOption = False, config: Co
     registry = load_registry(settings.registry_path(profile))
     paths = ProfilePaths(settings.root, profile)
     if as_json:
-        _print_json(versions_table.as_json(registry, paths) if registry else {"training_history": []})
+        print_json(versions_table.as_json(registry, paths) if registry else {"training_history": []})
         return
     if registry is None or not (registry.training_history or registry.failed_runs):
         sys.stderr.write("no version yet: `metahuman fine-tune` makes the first\n")
@@ -46,7 +45,7 @@ def base(username: UserOption = None, as_json: JsonOption = False, config: Confi
     version = registry.by_model_path(name) if registry else None
     if as_json:
         kind = registry.model_type if registry else "huggingface"
-        _print_json({"model": name, "type": kind, "version": version.version if version else None})
+        print_json({"model": name, "type": kind, "version": version.version if version else None})
         return
     typer.echo(name)
 
@@ -57,7 +56,7 @@ def check_config(as_json: JsonOption = False, config: ConfigOption = None) -> No
     policy_of(settings.retention)
     path = find_config(config)
     if as_json:
-        _print_json(settings.model_dump(mode="json"))
+        print_json(settings.model_dump(mode="json"))
         return
     typer.echo(f"{path or 'no config file: the defaults'}: good; root {settings.root}")
 
@@ -68,7 +67,7 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
     findings = examine(load_settings(config), find_config(config))
     if as_json:
-        _print_json({"findings": [asdict(finding) for finding in findings]})
+        print_json({"findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             _print_finding(finding)
@@ -90,10 +89,6 @@ def _print_history(registry: Registry, paths: ProfilePaths) -> None:
 def _print_finding(finding: Finding) -> None:
     mark = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}[finding.level]
     typer.echo(f"{mark}  {finding.what}" + (f"\n         {finding.way_out}" if finding.way_out else ""))
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import typer
 
+from metahuman_core.config import load_settings
 from metahuman_core.layout import ProfilePaths
-from metahuman_core.settings import Settings, load_settings
+from metahuman_core.settings import Settings
 from metahuman_core.versions.sizes import Shelf
 from metahuman_daemon.clock import now
 from metahuman_daemon.in_words import size, versions_named
-from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, known_profiles, profile_of
+from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, known_profiles, print_json, profile_of
 from metahuman_daemon.service.pausing import paused_since
 from metahuman_daemon.service.seeing import Eyes, Seen
 from metahuman_daemon.service.status_file import DaemonStatus, JobStatus, ProfileStatus, as_json, is_alive, read_status
@@ -32,7 +33,7 @@ def status(username: UserOption = None, as_json: JsonOption = False, config: Con
     names = [profile_of(settings, username)] if username else known_profiles(settings) or [profile_of(settings, None)]
     known = [_known(settings, name) for name in names]
     if as_json:
-        typer.echo(json.dumps({"profiles": [_plain_values(one) for one in known]}, indent=2, ensure_ascii=False))
+        print_json({"profiles": [_plain_values(one) for one in known]})
         return
     for one in known:
         _print(one, settings)

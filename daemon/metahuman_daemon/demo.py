@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from metahuman_core.config import load_settings
 from metahuman_core.converter import require_converter
 from metahuman_core.durable import making, write_text
 from metahuman_core.errors import MetahumanError
@@ -26,7 +27,7 @@ from metahuman_core.prepare import Wish
 from metahuman_core.progress import Report
 from metahuman_core.registering import fresh_registry
 from metahuman_core.registry import load_registry, update_registry
-from metahuman_core.settings import Settings, load_settings
+from metahuman_core.settings import Settings
 from metahuman_core.shipped import shipped
 from metahuman_daemon.commands_show import history
 from metahuman_daemon.demo_daemon import learn_by_itself

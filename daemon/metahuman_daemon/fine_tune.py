@@ -17,22 +17,18 @@ from metahuman_core.locks import cycle_lock
 from metahuman_core.memories.walk import FoundFile
 from metahuman_core.plan import read_plan
 from metahuman_core.preflight import model_bytes
-from metahuman_core.prepare import (
-    Choice,
-    Wish,
-    begin_run,
-    choose,
+from metahuman_core.prepare import Choice, Wish, begin_run, choose, look
+from metahuman_core.progress import Report
+from metahuman_core.registry import Version, load_registry
+from metahuman_core.settings import Settings
+from metahuman_core.unfinished import (
     discard_left_behind,
     discard_unfinished,
     is_same_command,
-    look,
     refuse_other,
     sweep,
     unfinished_run,
 )
-from metahuman_core.progress import Report
-from metahuman_core.registry import Version, load_registry
-from metahuman_core.settings import Settings
 from metahuman_core.versions.pruning.carrying_out import finish_prunings
 from metahuman_daemon.card import free_vram_bytes, make_room, training_vram_bytes
 from metahuman_daemon.clock import now

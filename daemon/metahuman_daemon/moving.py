@@ -12,11 +12,11 @@ from pathlib import Path
 from metahuman_core.errors import MetahumanError
 from metahuman_core.ollama.client import OllamaDown
 from metahuman_core.plan import Plan
-from metahuman_core.prepare import discard_unfinished
 from metahuman_core.progress import Report
 from metahuman_core.publishing import move_alias_to_live, require_server, verify_published
 from metahuman_core.registry import Registry, Version, load_registry, update_registry
 from metahuman_core.settings import Settings
+from metahuman_core.unfinished import discard_unfinished
 from metahuman_core.versions.moving import (
     promoted,
     rolled_back_to,
@@ -65,7 +65,7 @@ def promote(settings: Settings, profile: str, number: int, report: Report, say: 
     """Make any version live, on whatever branch it stands. Raises BusyError, MetahumanErrors."""
     path = settings.registry_path(profile)
     version = version_to_promote(_registry(path), number, force=force)
-    if version.outcome == "rejected":
+    if version.is_rejected:
         say(f"version {number} was rejected, and is made live by hand: {'; '.join(version.reasons)}")
 
     def change(registry: Registry) -> Registry:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from metahuman_core.config import load_settings, refuse_clashes
 from metahuman_core.errors import ConfigError, UsageError
-from metahuman_core.settings import (
-    Settings,
-    check_profile_name,
-    load_settings,
-    refuse_clashes,
-)
+from metahuman_core.settings import Settings, check_profile_name
 from metahuman_core.shipped import shipped
 
 ConfigOption = Annotated[
@@ -33,6 +30,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable, on s
 def say(line: str) -> None:
     """A line for people: stdout is for data."""
     sys.stderr.write(line + "\n")
+
+
+def print_json(value: Any) -> None:
+    """What `--json` asks for, on stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def known_profiles(settings: Settings) -> list[str]:

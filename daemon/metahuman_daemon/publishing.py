@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from metahuman_core.errors import MetahumanError
 from metahuman_core.ollama.client import OllamaDown
-from metahuman_core.ollama.publish import Published
+from metahuman_core.ollama.publish import Published, alias_of
 from metahuman_core.progress import Progress, Report
 from metahuman_core.publishing import due_publications, publish_version, require_server
 from metahuman_core.registry import Version, load_registry
@@ -62,7 +62,11 @@ def publish_one(
         require_server(settings.ollama.host)
         version = have_for(settings, profile, version.version, "serving", report, say, by_hand=by_hand)
     published = hand_over(version, settings, profile, report)
-    alias = f", and {published.alias} is it" if version.outcome == "live" else "; the live version keeps the alias"
+    alias = (
+        f", and {alias_of(version.ollama_name)} is it"
+        if version.outcome == "live"
+        else "; the live version keeps the alias"
+    )
     say(f"version {version.version} is in Ollama as {published.tag}{alias}")
 
 

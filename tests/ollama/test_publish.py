@@ -45,9 +45,12 @@ class Server:
     sha256: str
     double: OllamaDouble | None
 
-    def publish(self, version: int = 1, model: OllamaModel = MODEL, **more: Any) -> Published:
+    def publish(self, version: int = 1, model: OllamaModel = MODEL, *, live: bool = True, **more: Any) -> Published:
         given = {"go_template": GO, "question": "Who are you?", "name": NAME, "version": version} | more
-        return publish(self.client, model, self.gguf, self.sha256, **given)
+        published = publish(self.client, model, self.gguf, self.sha256, **given)
+        if live:
+            move_alias(self.client, NAME, version)
+        return published
 
     def digests(self) -> dict[str, str]:
         return {model.name: model.digest for model in self.client.tags()}
@@ -84,15 +87,16 @@ def faked(
 
 def test_a_version_is_published_under_its_tag_and_the_alias(server: Server) -> None:
     published = server.publish()
-    assert (published.tag, published.alias, published.created) == (f"{NAME}:v1", f"{NAME}:latest", True)
+    assert (published.tag, published.created) == (f"{NAME}:v1", True)
     assert published.server_version == server.client.version()
     assert published.answer.strip()
     digests = server.digests()
-    assert digests[published.tag] == digests[published.alias]
+    assert digests[published.tag] == digests[f"{NAME}:latest"]
 
 
 def test_what_was_published_shows_what_was_asked_for(server: Server) -> None:
-    shown = server.client.show(server.publish().alias)
+    server.publish()
+    shown = server.client.show(f"{NAME}:latest")
     assert shown is not None
     assert shown.system == MODEL.system
     assert {("temperature", 0.7), ("num_ctx", 2048), ("stop", "<|im_end|>")} <= set(shown.parameters)
@@ -102,7 +106,7 @@ def test_a_second_version_moves_the_alias_and_leaves_the_first(server: Server) -
     first = server.publish(1)
     second = server.publish(2, dataclasses.replace(MODEL, system="You are Ana, and older."))
     digests = server.digests()
-    assert digests[second.tag] == digests[second.alias] != digests[first.tag]
+    assert digests[second.tag] == digests[f"{NAME}:latest"] != digests[first.tag]
 
 
 def test_a_version_that_is_not_live_gets_its_tag_and_leaves_the_alias(server: Server) -> None:

@@ -10,7 +10,7 @@ from double import OllamaDouble
 
 from metahuman_core.ollama.client import OllamaClient, OllamaDown
 from metahuman_core.ollama.modelfile import OllamaModel
-from metahuman_core.ollama.publish import publish
+from metahuman_core.ollama.publish import move_alias, publish
 from metahuman_core.publishing import Verified, due_publications, verify_published
 from metahuman_core.registry import Publication, Registry, Version, load_registry, update_registry
 
@@ -37,6 +37,7 @@ class House:
         with OllamaClient(self.double.url) as client:
             model = OllamaModel("model.gguf", f"You are Anna, {number}.", None, (("temperature", 0.7),))
             publish(client, model, *gguf, name=NAME, version=number, go_template=GO, question="Who are you?")
+            move_alias(client, NAME, number)
 
     def enter(self, change: Callable[[Registry], Registry]) -> None:
         update_registry(self.path, change)

@@ -19,12 +19,13 @@ from pathlib import Path
 
 import pytest
 
+from metahuman_core.config import load_settings
 from metahuman_core.converter import converter_folder, data_folder, python_path
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
 from metahuman_core.prepare import Wish, begin_run, choose, look
 from metahuman_core.registry import Registry, Version, load_registry
-from metahuman_core.settings import Settings, load_settings
+from metahuman_core.settings import Settings
 
 PROFILE = "ines"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from metahuman_core.config import find_config, load_settings, refuse_clashes
 from metahuman_core.errors import ConfigError
-from metahuman_core.settings import Settings, check_profile_name, find_config, load_settings, refuse_clashes
+from metahuman_core.settings import Settings, check_profile_name
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,6 @@ from metahuman_core.ollama.gguf_header import UNKNOWN, GgufFacts, read_facts
 from metahuman_core.ollama.modelfile import OllamaModel, to_request
 from metahuman_core.ollama.shown import ShownModel
 
-ALIAS_TAG = "latest"
 _NAMED = ("family", "quantisation")
 _SMOKE_OPTIONS = {"num_predict": 8, "temperature": 0}
 
@@ -31,7 +30,6 @@ class Published:
     """A version that the server has, checked. Give `blob` to the next `publish` of it, that it need not be remade."""
 
     tag: str
-    alias: str
     server_version: str
     blob: str | None
     """SHA-256 of the GGUF as Ollama holds it: since 0.30 often another one than ours."""
@@ -52,11 +50,10 @@ def publish(
     go_template: str | None,
     question: str,
     known_blob: str | None = None,
-    live: bool = True,
     progress: Progress | None = None,
     said: Callable[[str], None] = lambda _: None,
 ) -> Published:
-    """Make `{name}:v{version}` of a GGUF, check it, and move `{name}:latest` to it if it is live.
+    """Make `{name}:v{version}` of a GGUF, and check it. The alias is another matter: see `move_alias`.
 
     Doing it again is safe at every point. A tag that is there is kept only with proof that it runs these weights: the
     digest in its FROM is the GGUF's own (before 0.30, or if llama.cpp's quantiser wrote it), or is `known_blob`, which
@@ -72,7 +69,6 @@ def publish(
         go_template: for servers before 0.30, which do not look at the Jinja template in the GGUF.
         question: asked of the new model; it must answer with anything at all.
         known_blob: `Published.blob` of an earlier publication of the same GGUF.
-        live: whether the alias moves to it; an older version gets its own tag alone.
         progress: called as the upload goes on.
         said: called with a line about each step.
 
@@ -81,7 +77,7 @@ def publish(
         OllamaRefused: the server said no.
         NotVerified: what it made is not what it should be.
     """
-    tag, alias = tag_of(name, version), f"{name}:{ALIAS_TAG}"
+    tag = tag_of(name, version)
     server = client.version()
     old_server = before_0_30(server)
     if old_server and go_template is None:
@@ -103,10 +99,7 @@ def publish(
         client.create(to_request(wanted, tag, gguf_sha256))
         shown = client.show(tag)
     answer = _verify(client, tag, shown, wanted, facts=facts, question=question)
-    if live:
-        said(f"{tag} answers; {alias} moves to it")
-        _point(client, alias, tag)
-    return Published(tag, alias, server, shown.blob if shown else None, not same, answer)
+    return Published(tag, server, shown.blob if shown else None, not same, answer)
 
 
 def move_alias(client: OllamaClient, name: str, version: int) -> bool:
@@ -115,10 +108,16 @@ def move_alias(client: OllamaClient, name: str, version: int) -> bool:
     Raises:
         NotVerified: the server does not have that version.
     """
-    tag = tag_of(name, version)
+    tag, alias = tag_of(name, version), alias_of(name)
     if not client.exists(tag):
         raise NotVerified(f"Ollama has no {tag}", f"publish version {version} first")
-    return _point(client, f"{name}:{ALIAS_TAG}", tag)
+    if _are_one(client, alias, tag):
+        return False
+    client.unload(alias)  # what it named so far need not keep its memory
+    client.copy(tag, alias)
+    if not _are_one(client, alias, tag):
+        raise NotVerified(f"{alias} was copied from {tag}, but is another model", "is somebody else publishing?")
+    return True
 
 
 def unpublish(client: OllamaClient, name: str, version: int) -> bool:
@@ -134,6 +133,11 @@ def unpublish(client: OllamaClient, name: str, version: int) -> bool:
 def tag_of(name: str, version: int) -> str:
     """The immutable name of a version."""
     return f"{name}:v{version}"
+
+
+def alias_of(name: str) -> str:
+    """The name of the live version."""
+    return f"{name}:latest"
 
 
 def before_0_30(version: str) -> bool:
@@ -182,17 +186,6 @@ def _verify(
     if not answer.strip():
         raise NotVerified(f"{tag} answers nothing", "its chat template or its weights are broken")
     return answer
-
-
-def _point(client: OllamaClient, alias: str, tag: str) -> bool:
-    """Copy `tag` over `alias`, and see that both are one model. False where they were."""
-    if _are_one(client, alias, tag):
-        return False
-    client.unload(alias)  # what it named so far need not keep its memory
-    client.copy(tag, alias)
-    if not _are_one(client, alias, tag):
-        raise NotVerified(f"{alias} was copied from {tag}, but is another model", "is somebody else publishing?")
-    return True
 
 
 def _are_one(client: OllamaClient, alias: str, tag: str) -> bool:

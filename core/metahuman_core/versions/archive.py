@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from metahuman_core.durable import PARTIAL, making, partial_of, remove, sha256_file, sha256_tree, write_text
+from metahuman_core.durable import PARTIAL, copy_file, making, partial_of, remove, sha256_file, sha256_tree, write_text
 from metahuman_core.errors import MetahumanError, PassingError
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.registry import Version
@@ -154,18 +153,7 @@ def _copied(source: Path, target: Path) -> None:
                 raise MetahumanError(f"{path} is neither a file nor a folder", "take it out of the adapter")
         for name in names:
             if not name.endswith(PARTIAL):
-                _copied_file(Path(folder, name), into / name)
-
-
-def _copied_file(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-    with target.open("r+b") as file:
-        os.fchmod(file.fileno(), 0o600)
-        os.fsync(file.fileno())
-        # What is read back is to come from the disk, and not from memory.
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    if sha256_file(target) != sha256_file(source):
-        raise MetahumanError(f"{target} is read back otherwise than it was written", "is that disk sound?")
+                copy_file(Path(folder, name), into / name)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from metahuman_core.durable import MODEL_CARD, fsync_path, partial_of, write_text
 from metahuman_core.fingerprint import is_fingerprint, may_be_hub_id
-from metahuman_core.layout import RUN_LABEL, hub_cache, root_of_run
+from metahuman_core.layout import RUN_LABEL, hub_snapshots, root_of_run
 from metahuman_core.registry import Version
 from metahuman_core.versions.parts import Parts
 
@@ -94,8 +94,7 @@ def _base_folder(version: Version, parts: Parts) -> Path:
     root = root_of_run(parts.run_dir.absolute())
     folder = root / version.anchor_model
     if version.anchor_model and not folder.is_dir():
-        name = "models--" + version.anchor_model.replace("/", "--")
-        return hub_cache(root) / name / "snapshots" / version.anchor_revision
+        return hub_snapshots(root, version.anchor_model) / version.anchor_revision
     return folder
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from metahuman_core.errors import MetahumanError
-from metahuman_core.journal import NAME, RunFile, digest_of
-from metahuman_core.layout import RUN_LABEL, ProfilePaths
+from metahuman_core.journal import digest_of, read_run_file
+from metahuman_core.layout import ProfilePaths
 from metahuman_core.plan import MEMORIES
 from metahuman_core.registry import Registry, Version
+from metahuman_core.versions.parts import names_a_folder, parts_of
 
 _SETTINGS = ("base_model", "anchor", "anchor_revision", "mode", "system", "publish", "temperature", "num_ctx")
 _SECTIONS = ("dataset", "training", "weights")
@@ -52,7 +53,7 @@ def read_line(version: Version, registry: Registry, paths: ProfilePaths) -> Line
     memories: dict[str, Learned] = {}
     unknown = []
     for one in reversed(ancestry):
-        path = paths.run_dir(one.run_label) / MEMORIES if RUN_LABEL.fullmatch(one.run_label) else None
+        path = parts_of(one, paths).run_dir / MEMORIES if names_a_folder(one) else None
         if path is None or not path.is_file():
             unknown.append(one.version)
         else:
@@ -84,13 +85,8 @@ def _read(path: Path) -> dict[str, Learned]:
 
 
 def _inputs(version: Version, paths: ProfilePaths) -> dict[str, Any] | None:
-    if not RUN_LABEL.fullmatch(version.run_label):
-        return None
-    try:
-        text = (paths.run_dir(version.run_label) / NAME).read_text(encoding="utf-8")
-        return RunFile.model_validate_json(text).inputs
-    except (OSError, ValueError):
-        return None
+    file = read_run_file(parts_of(version, paths).run_dir) if names_a_folder(version) else None
+    return file.inputs if file else None
 
 
 def _settings(inputs: Mapping[str, Any]) -> dict[str, Any]:

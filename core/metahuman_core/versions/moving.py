@@ -34,9 +34,9 @@ def version_to_go_back_to(registry: Registry, number: int | None) -> Version:
     if version != usual and version not in registry.ancestry(live):
         raise MetahumanError(
             f"version {number} is not behind the live version {live.version}, it stands on another branch",
-            f"`metahuman promote {number}{' --force' if _is_rejected(version) else ''}` makes it live",
+            f"`metahuman promote {number}{' --force' if version.is_rejected else ''}` makes it live",
         )
-    if _is_rejected(version):
+    if version.is_rejected:
         raise _not_passed(version, f"`metahuman promote {number} --force` makes it live all the same")
     return version
 
@@ -73,7 +73,7 @@ def rolled_back_to(registry: Registry, number: int, *, publishes: bool = True) -
 def version_to_promote(registry: Registry, number: int, *, force: bool) -> Version:
     """The version that is to be live. Raises MetahumanError where it cannot be; a rejected one takes `force`."""
     version = _usable(registry, number)
-    if _is_rejected(version) and not force:
+    if version.is_rejected and not force:
         raise _not_passed(version, "--force makes it live all the same")
     return version
 
@@ -87,7 +87,7 @@ def promoted(registry: Registry, number: int, *, force: bool, now: datetime, pub
     version = version_to_promote(registry, number, force=force)
     if version.outcome == "live":
         return registry
-    if _is_rejected(version):
+    if version.is_rejected:
         at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
         registry = registry.with_fields(number, training_success=True, promoted_at=at)
     return _moved_to(registry, version, publishes=publishes)
@@ -154,10 +154,6 @@ def _left_behind(registry: Registry, version: Version) -> tuple[Version, ...]:
         if one.parent_version in left and one.version not in kept:
             left.add(one.version)
     return tuple(one for one in registry.training_history if one.version in left and one.outcome != "rejected")
-
-
-def _is_rejected(version: Version) -> bool:
-    return version.outcome == "rejected" or not version.training_success
 
 
 def _not_passed(version: Version, hint: str) -> MetahumanError:

@@ -73,9 +73,14 @@ class Parts:
         return sum(size_bytes(path) for path in (self.adapter, self.model, self.gguf))
 
 
+def names_a_folder(version: Version) -> bool:
+    """Whether an entry's run label names a folder; one of the original MetaHuman's, or edited by hand, may not."""
+    return RUN_LABEL.fullmatch(version.run_label) is not None
+
+
 def parts_of(version: Version, paths: ProfilePaths) -> Parts:
     """The parts of a version. Raises MetahumanError where its entry has no run label of the usual form."""
-    if not RUN_LABEL.fullmatch(version.run_label):
+    if not names_a_folder(version):
         raise MetahumanError(
             f"the registry's version {version.version} has no run label that names a folder: {version.run_label!r}",
             "mend the registry or put a backup in place",

@@ -42,7 +42,7 @@ def rollback_target(registry: Registry) -> Version | None:
     if not line:
         older = (v for v in registry.training_history if v.version < live.version and v.outcome == "superseded")
         line = tuple(sorted(older, key=lambda version: version.version, reverse=True))
-    return next((v for v in line if v.outcome != "rejected" and v.storage != "removed"), None)
+    return next((v for v in line if not v.is_rejected and v.storage != "removed"), None)
 
 
 def anchor_version(version: Version, registry: Registry) -> Version | None:

@@ -6,16 +6,17 @@ nothing is fetched.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from metahuman_core.adapter_config import read_adapter_config
 from metahuman_core.durable import sha256_file
 from metahuman_core.errors import MetahumanError
 from metahuman_core.fingerprint import fingerprint, may_be_hub_id
-from metahuman_core.layout import RUN_LABEL, ProfilePaths, hub_cache
+from metahuman_core.layout import ProfilePaths, hub_snapshots
 from metahuman_core.registry import Registry, Version
 from metahuman_core.versions.archive import archived_adapter
-from metahuman_core.versions.parts import is_whole_model, parts_of
+from metahuman_core.versions.parts import is_whole_model, names_a_folder, parts_of
 from metahuman_core.versions.protected import anchor_version
 
 _WEIGHTS = "adapter_model.safetensors"
@@ -28,10 +29,11 @@ def why_not_rebuildable(
     paths: ProfilePaths,
     archive: Path | None,
     known: dict[int, str] | None = None,
+    sha256: Callable[[Path], str] = sha256_file,
 ) -> str:
     """Why `model/` and GGUF of a version cannot be made again; "" where they can.
 
-    Adapters are read whole, each once for all calls that share `known`.
+    Adapters are read whole, each once for all calls that share `known`; or `sha256` knows their files' hashes.
     """
     known = {} if known is None else known
     if (number := version.version) in known:
@@ -43,7 +45,7 @@ def why_not_rebuildable(
         try:
             known[one.version] = (
                 _why_no_hashes(one)
-                or _why_no_adapter(one, paths, archive)
+                or _why_no_adapter(one, paths, archive, sha256)
                 or _why_no_anchor(one, _missing_anchor(one, registry, paths), registry, paths, known)
             )
         except (OSError, MetahumanError) as error:
@@ -78,13 +80,13 @@ def _why_no_hashes(version: Version) -> str:
     return f"no hash is recorded of its {', '.join(lacking)}" if lacking else ""
 
 
-def _why_no_adapter(version: Version, paths: ProfilePaths, archive: Path | None) -> str:
+def _why_no_adapter(version: Version, paths: ProfilePaths, archive: Path | None, sha256: Callable[[Path], str]) -> str:
     here = parts_of(version, paths).adapter
     folders = [here, archived_adapter(version, paths, archive)] if archive else [here]
     there = [folder for folder in folders if (folder / _WEIGHTS).is_file() and (folder / _CONFIG).is_file()]
     if not there:
         return f"its adapter is not in {' or '.join(map(str, folders))}"
-    sound = next((folder for folder in there if sha256_file(folder / _WEIGHTS) == version.adapter_sha256), None)
+    sound = next((folder for folder in there if sha256(folder / _WEIGHTS) == version.adapter_sha256), None)
     if sound:
         read_adapter_config(sound)  # raises where nobody could merge by it
         return ""
@@ -94,7 +96,7 @@ def _why_no_adapter(version: Version, paths: ProfilePaths, archive: Path | None)
 def _missing_anchor(version: Version, registry: Registry, paths: ProfilePaths) -> Version | None:
     """The version whose `model/` would have to be rebuilt before this one's."""
     anchor = anchor_version(version, registry)
-    is_here = anchor and RUN_LABEL.fullmatch(anchor.run_label) and parts_of(anchor, paths).has_model()
+    is_here = anchor and names_a_folder(anchor) and parts_of(anchor, paths).has_model()
     return None if is_here else anchor
 
 
@@ -119,5 +121,5 @@ def is_fetched(name: str, revision: str, root: Path) -> bool:
     """Whether a base of the Hub lies whole in our cache (`hub.local_folder` finds it there)."""
     if not may_be_hub_id(name) or not revision:
         return False
-    snapshot = hub_cache(root) / f"models--{name.replace('/', '--')}" / "snapshots" / revision
+    snapshot = hub_snapshots(root, name) / revision
     return is_whole_model(snapshot)

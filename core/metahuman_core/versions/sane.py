@@ -14,9 +14,10 @@ from pathlib import PurePosixPath
 from typing import get_args
 
 from metahuman_core.errors import MetahumanError
-from metahuman_core.layout import RUN_LABEL
+from metahuman_core.layout import label_time
 from metahuman_core.registry import Registry, Version
 from metahuman_core.settings import Quantization
+from metahuman_core.versions.parts import names_a_folder
 
 _HASHES = (
     "dataset_sha256", "adapter_sha256", "model_sha256", "gguf_sha256", "ollama_blob",
@@ -91,7 +92,7 @@ def _of(version: Version, registry: Registry) -> Iterator[str]:
 
 def _of_its_folder(version: Version) -> Iterator[str]:
     label = version.run_label
-    if not (RUN_LABEL.fullmatch(label) and _is_time(label[:17])):
+    if not (names_a_folder(version) and label_time(label)):
         yield f"run_label {_short(label)} is none (YYYY-MM-DD-HHMMSS-xxxxxx)"
         return
     for field, path in _paths(version).items():
@@ -137,9 +138,9 @@ def _of_its_values(version: Version) -> Iterator[str]:
     for field in _COUNTS:
         if getattr(version, field) < 0:
             yield f"{field} is below nothing: {getattr(version, field)}"
-    if not _is_timestamp(version.timestamp) and (version.timestamp or version.storage):
+    if not is_timestamp(version.timestamp) and (version.timestamp or version.storage):
         yield f"timestamp {_short(version.timestamp)} is no point in time"
-    if version.promoted_at and not _is_timestamp(version.promoted_at):
+    if version.promoted_at and not is_timestamp(version.promoted_at):
         yield f"promoted_at {_short(version.promoted_at)} is no point in time"
     if version.quantization and version.quantization not in get_args(Quantization):
         yield f"quantization {_short(version.quantization)} is none that we know"
@@ -152,15 +153,8 @@ def _paths(version: Version) -> dict[str, str]:
     return {field: path for field in _PARTS if (path := getattr(version, field))}
 
 
-def _is_time(text: str) -> bool:
-    try:
-        datetime.strptime(text, "%Y-%m-%d-%H%M%S")  # noqa: DTZ007 - only whether it is one
-    except ValueError:
-        return False
-    return True
-
-
-def _is_timestamp(text: str) -> bool:
+def is_timestamp(text: str) -> bool:
+    """Whether a text is a point in time: with its zone, else nobody knows which."""
     try:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:

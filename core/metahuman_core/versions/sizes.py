@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metahuman_core.layout import RUN_LABEL, ProfilePaths
+from metahuman_core.layout import ProfilePaths
 from metahuman_core.registry import Registry, Storage
 from metahuman_core.versions.footprint import RANKS, File, files_of, taken_bytes
-from metahuman_core.versions.parts import parts_of
+from metahuman_core.versions.parts import names_a_folder, parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ def shelves(registry: Registry | None, paths: ProfilePaths) -> tuple[Shelf, ...]
     counts: dict[Storage, int] = {}
     files: dict[Storage, list[File]] = {}
     for version in registry.training_history if registry else ():
-        parts = parts_of(version, paths) if RUN_LABEL.fullmatch(version.run_label) else None
+        parts = parts_of(version, paths) if names_a_folder(version) else None
         storage = version.storage or (parts.storage() if parts else "removed")
         counts[storage] = counts.get(storage, 0) + 1
         if parts:

@@ -6,12 +6,14 @@ import os
 import shutil
 from collections.abc import Iterator
 
+from metahuman_core.config import refuse_clashes
 from metahuman_core.errors import MetahumanError
 from metahuman_core.lineage import choose_start
 from metahuman_core.preflight import next_version_bytes
-from metahuman_core.prepare import sources, unfinished_run
+from metahuman_core.prepare import sources
 from metahuman_core.registry import FALLBACK_BASE, Registry, load_registry
-from metahuman_core.settings import Settings, check_profile_name, refuse_clashes
+from metahuman_core.settings import Settings, check_profile_name
+from metahuman_core.unfinished import unfinished_run
 from metahuman_core.versions.archive import archive_folder
 from metahuman_core.versions.retention.policy import policy_of
 from metahuman_core.versions.sane import faults

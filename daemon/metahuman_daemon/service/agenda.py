@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from metahuman_core.layout import label_time
 from metahuman_daemon.service.due import Decision, Policy, Situation, decide
 from metahuman_daemon.service.known import Facts, Kept
 
@@ -270,11 +271,8 @@ class Agenda:
 
 def _begun_at(outcome: Outcome, now: datetime) -> datetime:
     """When the run of a cycle was begun, by its label (in an earlier life, perhaps)."""
-    try:
-        at = datetime.strptime(str(outcome.result.get("run"))[:17], "%Y-%m-%d-%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return now
-    return min(at, now)
+    at = label_time(str(outcome.result.get("run")))
+    return min(at, now) if at else now
 
 
 def _doubled(first: timedelta, attempts: int, most: timedelta) -> timedelta:

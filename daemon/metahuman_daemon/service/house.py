@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from metahuman_core.config import refuse_clashes
 from metahuman_core.errors import ConfigError, MetahumanError
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.schedule import Schedule, parse_hours, steady_offset
-from metahuman_core.settings import PROFILE_NAME, Settings, refuse_clashes
+from metahuman_core.settings import PROFILE_NAME, Settings
 from metahuman_daemon.clock import zone_of
 from metahuman_daemon.options import homes, known_profiles
 from metahuman_daemon.service.agenda import Agenda

@@ -19,9 +19,10 @@ from metahuman_core.lineage import base_name, held_memories, learned_ancestry, n
 from metahuman_core.memories.model import Skipped
 from metahuman_core.memories.walk import FoundFile
 from metahuman_core.preflight import next_version_bytes
-from metahuman_core.prepare import look, missing_sources, unfinished_run
+from metahuman_core.prepare import look, missing_sources
 from metahuman_core.registry import Registry, load_registry
 from metahuman_core.settings import Settings
+from metahuman_core.unfinished import unfinished_run
 from metahuman_core.versions.sizes import Shelf, shelves
 
 _SHOWN_SKIPPED = 100

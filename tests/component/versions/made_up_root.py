@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from metahuman_core.config import load_settings
 from metahuman_core.durable import sha256_file, sha256_tree, size_bytes
 from metahuman_core.fingerprint import fingerprint
 from metahuman_core.journal import Journal, digest_of
@@ -24,7 +25,7 @@ from metahuman_core.layout import ProfilePaths, relative_to_root
 from metahuman_core.plan import Plan
 from metahuman_core.registry import Registry, Version, load_registry, update_registry
 from metahuman_core.serving import SERVING, Serving
-from metahuman_core.settings import DatasetSettings, Settings, TrainingSettings, WeightSettings, load_settings
+from metahuman_core.settings import DatasetSettings, Settings, TrainingSettings, WeightSettings
 from metahuman_core.versions.parts import Parts, parts_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests are no package

@@ -6,6 +6,7 @@ what the planner says now below the lines: read the difference before it is comm
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -103,14 +104,9 @@ class Case:
 
         def facts(version: Version, row: list[str]) -> Any:
             lost = "its adapter is gone" if len(row) > 5 and "lost" in row[5].split() else ""
-            return candidate(
-                version,
-                registry,
-                kept.get(version.version, ()),
-                self.files(row),
-                not_rebuildable=lost,
-                archives="archive_dir" in self.given,
-            )
+            archives = "archive_dir" in self.given
+            found = candidate(version, registry, kept.get(version.version, ()), self.files(row), archives=archives)
+            return replace(found, not_rebuildable=lost)
 
         found = [facts(version, row) for version, row in zip(registry.training_history, self.rows, strict=True)]
         try:

@@ -6,16 +6,14 @@ nothing is followed out of the folder that it may lie in.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from metahuman_core.durable import PARTIAL, fsync_path, fsync_tree, partial_of, remove, sha256_file
+from metahuman_core.durable import PARTIAL, copy_file, fsync_path, fsync_tree, partial_of
 from metahuman_core.errors import MetahumanError, PassingError
 
-_BLOCK_BYTES = 1 << 22
 _GIB = 1 << 30
 
 
@@ -67,31 +65,10 @@ def carry_out(copy: Copy, copied: Callable[[int], None]) -> None:
     for file in files_of(source, copy.within):
         into = partial / file.relative_to(source) if source.is_dir() else partial
         into.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _copy_file(file, into, copied)
+        copy_file(file, into, copied)
     fsync_tree(partial)
     partial.rename(target)
     fsync_path(target.parent)
-
-
-def _copy_file(source: Path, into: Path, copied: Callable[[int], None]) -> None:
-    """Go on behind what is there already; then both are read and must be the same."""
-    fd = os.open(into, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    with source.open("rb") as reading, os.fdopen(fd, "r+b") as writing:
-        begin = min(writing.seek(0, os.SEEK_END), source.stat().st_size)
-        writing.truncate(begin)
-        writing.seek(begin)
-        reading.seek(begin)
-        copied(begin)
-        while block := reading.read(_BLOCK_BYTES):
-            writing.write(block)
-            copied(len(block))
-        writing.flush()
-        os.fsync(writing.fileno())
-        # What is read back is to come from the disk, and not from memory.
-        os.posix_fadvise(writing.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    if sha256_file(into) != sha256_file(source):
-        remove(into)
-        raise MetahumanError(f"the copy of {source} is another than it", "import again; is the disk sound?")
 
 
 def _there_bytes(partial: Path) -> int:

@@ -14,9 +14,10 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any, get_args
 
-from metahuman_core.layout import RUN_LABEL
+from metahuman_core.layout import RUN_LABEL, label_time
 from metahuman_core.registry import Outcome, Registry, Storage, Version
 from metahuman_core.settings import Quantization
+from metahuman_core.versions.sane import is_timestamp
 
 ABSENT = "its files are not there"
 _TIME = "%Y-%m-%d-%H%M%S"
@@ -111,7 +112,7 @@ def _entry(
         "output_model_path": f"{at}/model",
         "gguf_path": f"{at}/model.gguf",
         "base_model_used": version.base_model_used,
-        "timestamp": version.timestamp if _is_timestamp(version.timestamp) else _time_of(version.run_label),
+        "timestamp": version.timestamp if is_timestamp(version.timestamp) else _time_of(version.run_label),
         "parent_version": parent if parent is not None and parent < version.version else None,
         "outcome": outcome if version.training_success else "rejected",
         "storage": _storage(seen),
@@ -197,14 +198,7 @@ def _plain(path: str) -> str:
 
 
 def _is_label(text: str) -> bool:
-    return RUN_LABEL.fullmatch(text) is not None and _when(text) is not None
-
-
-def _when(label: str) -> datetime | None:
-    try:
-        return datetime.strptime(label[:17], _TIME)  # noqa: DTZ007  # a label has no zone
-    except ValueError:
-        return None
+    return RUN_LABEL.fullmatch(text) is not None and label_time(text) is not None
 
 
 def _made_up(version: Version) -> str:
@@ -217,13 +211,6 @@ def _made_up(version: Version) -> str:
     return f"{when:{_TIME}}-{own[:6]}"
 
 
-def _is_timestamp(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
-
-
 def _time_of(label: str) -> str:
-    when = _when(label)
+    when = label_time(label)
     return f"{when:%Y-%m-%dT%H:%M:%S}.000Z" if when else ""

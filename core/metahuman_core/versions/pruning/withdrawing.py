@@ -12,7 +12,7 @@ from typing import Any
 
 from metahuman_core.errors import MetahumanError
 from metahuman_core.ollama.client import OllamaClient, OllamaDown
-from metahuman_core.ollama.publish import ALIAS_TAG, tag_of, unpublish
+from metahuman_core.ollama.publish import alias_of, tag_of, unpublish
 from metahuman_core.registry import Registry, Version, load_registry, update_registry
 from metahuman_core.settings import Settings
 
@@ -75,7 +75,7 @@ def _take_out(client: OllamaClient, version: Version, tag: str) -> str:
     digests = {model.name.lower(): model.digest for model in client.tags()}
     if tag.lower() not in digests:
         return ""
-    alias = f"{version.ollama_name}:{ALIAS_TAG}"
+    alias = alias_of(version.ollama_name)
     if digests.get(alias.lower()) == digests[tag.lower()]:
         return f"{alias} is it"
     shown = client.show(tag)

@@ -15,8 +15,7 @@ from typing import Any
 from metahuman_core.durable import fsync_path, remove, sha256_file, sha256_tree
 from metahuman_core.errors import MetahumanError
 from metahuman_core.fingerprint import fingerprint
-from metahuman_core.journal import NAME as JOURNAL
-from metahuman_core.journal import RunFile
+from metahuman_core.journal import read_run_file
 from metahuman_core.layout import ProfilePaths, relative_to_root
 from metahuman_core.registry import Registry, Storage, Version, update_registry
 from metahuman_core.versions.parts import CALLED, Parts, parts_of
@@ -85,11 +84,8 @@ def differs(version: Version, made: Differing, made_with: str, paths: ProfilePat
 
 def _made_with(parts: Parts, part: Cache) -> str:
     """What a part was made with first, as its run's journal has it; "" where it does not say."""
-    try:
-        steps = RunFile.model_validate_json((parts.run_dir / JOURNAL).read_text(encoding="utf-8")).steps
-    except (OSError, ValueError):
-        return ""
-    step = steps.get(_STEPS[part])
+    file = read_run_file(parts.run_dir)
+    step = file.steps.get(_STEPS[part]) if file else None
     return str(step.result.get("made_with") or "") if step and isinstance(step.result, dict) else ""
 
 

@@ -12,11 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from metahuman_core.errors import MetahumanError
 from metahuman_core.fingerprint import is_commit
-from metahuman_core.journal import NAME, RunFile
+from metahuman_core.journal import read_run_file
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.registry import Registry, Version
 from metahuman_core.versions.parts import Parts, parts_of
@@ -134,9 +132,7 @@ def _took_s(makings: list[Making], paths: ProfilePaths) -> float | None:
 
 def _step_took_s(parts: Parts, part: Cache) -> float | None:
     """How long the step before took, by when it and the one before it were done."""
-    try:
-        steps = RunFile.model_validate_json((parts.run_dir / NAME).read_text(encoding="utf-8")).steps
-    except (OSError, ValueError, ValidationError):
-        return None
+    file = read_run_file(parts.run_dir)
+    steps = file.steps if file else {}
     times: list[datetime] = [steps[name].done_at for name in _STEPS[part] if name in steps]
     return next(((after - before).total_seconds() for before, after in pairwise(times)), None)

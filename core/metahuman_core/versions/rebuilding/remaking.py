@@ -17,13 +17,13 @@ from metahuman_core.durable import remove, size_bytes
 from metahuman_core.errors import MetahumanError, StoppedError
 from metahuman_core.fingerprint import fingerprint
 from metahuman_core.hub import local_folder
-from metahuman_core.layout import RUN_LABEL, ProfilePaths
+from metahuman_core.layout import ProfilePaths
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.registry import Registry, Version, load_registry
 from metahuman_core.results import Gguf, Merged
 from metahuman_core.versions.archive import archived_adapter, is_the_registered
 from metahuman_core.versions.cards import write_cards
-from metahuman_core.versions.parts import CALLED, parts_of
+from metahuman_core.versions.parts import CALLED, names_a_folder, parts_of
 from metahuman_core.versions.protected import anchor_version
 from metahuman_core.versions.rebuilding.accepting import (
     Differing,
@@ -108,7 +108,7 @@ def _clear_up(registry: Registry, paths: ProfilePaths) -> None:
 
 
 def _foldered(registry: Registry) -> list[Version]:
-    return [version for version in registry.training_history if RUN_LABEL.fullmatch(version.run_label)]
+    return [version for version in registry.training_history if names_a_folder(version)]
 
 
 class _Remaking:

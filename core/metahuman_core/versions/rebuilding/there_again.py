@@ -7,10 +7,10 @@ nothing lies there for years that nobody counts. A part that has its name is who
 from __future__ import annotations
 
 from metahuman_core.durable import MODEL_CARD, size_bytes
-from metahuman_core.layout import RUN_LABEL, ProfilePaths
+from metahuman_core.layout import ProfilePaths
 from metahuman_core.registry import Registry, Storage, Version
 from metahuman_core.versions.footprint import rank
-from metahuman_core.versions.parts import Parts, parts_of
+from metahuman_core.versions.parts import Parts, names_a_folder, parts_of
 from metahuman_core.versions.pruning import tombstone
 
 
@@ -24,7 +24,7 @@ def with_what_is_there(registry: Registry, paths: ProfilePaths) -> Registry:
 
 def _more_than_said(version: Version, paths: ProfilePaths) -> Storage | None:
     """What it is by the disk, where that is more. One that was removed, or is being cleared away, is as it is said."""
-    if version.storage in (None, "removed") or not RUN_LABEL.fullmatch(version.run_label):
+    if version.storage in (None, "removed") or not names_a_folder(version):
         return None
     parts = parts_of(version, paths)
     there = parts.storage()

@@ -11,20 +11,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from metahuman_core.layout import RUN_LABEL, ProfilePaths
+from metahuman_core.layout import ProfilePaths, label_time
 from metahuman_core.plan import read_plan
-from metahuman_core.prepare import unfinished_run
 from metahuman_core.registry import Registry, Version
 from metahuman_core.settings import Settings
+from metahuman_core.unfinished import unfinished_run
 from metahuman_core.versions.footprint import Files, files_of
-from metahuman_core.versions.parts import parts_of
+from metahuman_core.versions.parts import names_a_folder, parts_of
 from metahuman_core.versions.protected import anchor_version, protections
 from metahuman_core.versions.rebuildable import why_not_as_it_is
 from metahuman_core.versions.retention.fates import Candidate
 from metahuman_core.versions.retention.planning import Plan, plan_retention
 from metahuman_core.versions.retention.policy import policy_of
-
-_LABELLED = "%Y-%m-%d-%H%M%S"
 
 
 def retention_plan(
@@ -74,8 +72,8 @@ def candidates(
 
     def facts(version: Version) -> Candidate:
         protected = kept.get(version.version, ())
-        if not RUN_LABEL.fullmatch(version.run_label):
-            return candidate(version, registry, (*protected, "its entry names no folder of ours"), {})
+        if not names_a_folder(version):
+            return candidate(version, registry, (*protected, "its entry names no folder of ours"), {}, archives=False)
         parts = parts_of(version, paths)
         found = version if version.storage else version.model_copy(update={"storage": parts.storage()})
         return candidate(found, registry, protected, files_of(version, parts), archives=archive is not None)
@@ -89,8 +87,7 @@ def candidate(
     protected: tuple[str, ...],
     files: Files,
     *,
-    not_rebuildable: str = "",
-    archives: bool = False,
+    archives: bool,
 ) -> Candidate:
     """A version's facts: what its entry says, and what was found out beside it."""
     anchor = anchor_version(version, registry)
@@ -98,10 +95,9 @@ def candidate(
         version=version.version,
         made_at=made_at(version),
         storage=version.storage or "removed",
-        rejected=version.outcome == "rejected" or not version.training_success,
+        rejected=version.is_rejected,
         protected=protected,
         anchor=anchor.version if anchor else None,
-        not_rebuildable=not_rebuildable,
         archives=archives,
         files=files,
     )
@@ -112,8 +108,5 @@ def made_at(version: Version) -> datetime | None:
     try:
         at = datetime.fromisoformat(version.timestamp)
     except ValueError:
-        try:
-            at = datetime.strptime(version.run_label[:17], _LABELLED)  # noqa: DTZ007  # UTC, by new_run_label
-        except ValueError:
-            return None
+        return label_time(version.run_label)
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from metahuman_core.ollama.publish import ALIAS_TAG, tag_of
+from metahuman_core.ollama.publish import alias_of, tag_of
 from metahuman_core.registry import Registry, Version
 from metahuman_core.versions.parts import CALLED, HELD
 from metahuman_core.versions.verifying.inventory import Found, Inventory, RunFound, VersionFound
@@ -187,7 +187,7 @@ def _of_ollama(found: Inventory) -> Iterator[Finding]:
 
 def _of_tag(version: Version, tags: Mapping[str, str], weights: str, *, dying: bool) -> Iterator[Finding]:
     """`weights`: the SHA-256 of what its tag runs; "" where nobody knows."""
-    tag, alias = tag_of(version.ollama_name, version.version), f"{version.ollama_name}:{ALIAS_TAG}"
+    tag, alias = tag_of(version.ollama_name, version.version), alias_of(version.ollama_name)
     which, way_out = f"version {version.version}", f"`metahuman publish {version.version}`"
     if version.storage in {"archived", "removed"}:
         if tag.lower() in tags:

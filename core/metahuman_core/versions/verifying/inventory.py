@@ -15,14 +15,14 @@ from metahuman_core.adapter_config import read_adapter_config
 from metahuman_core.durable import PARTIAL, sha256_file, sha256_tree, tree_files
 from metahuman_core.errors import MetahumanError
 from metahuman_core.journal import NAME, Journal, digest_of
-from metahuman_core.layout import RUN_LABEL, ProfilePaths, cycle_lock_path, relative_to_root
+from metahuman_core.layout import ProfilePaths, cycle_lock_path, relative_to_root
 from metahuman_core.locks import is_held
 from metahuman_core.plan import MEMORIES
 from metahuman_core.progress import Progress, Report
 from metahuman_core.registry import Registry, Version, load_registry
 from metahuman_core.settings import Settings
 from metahuman_core.versions.archive import archive_folder, archived_adapter
-from metahuman_core.versions.parts import Parts, parts_of
+from metahuman_core.versions.parts import Parts, names_a_folder, parts_of
 from metahuman_core.versions.pruning import tombstone
 from metahuman_core.versions.rebuildable import why_not_rebuildable
 from metahuman_core.versions.verifying.in_ollama import InOllama, look_into_ollama
@@ -93,9 +93,17 @@ class Reading:
     total_bytes: int = 0
     _known: dict[tuple[object, ...], str] = field(default_factory=dict)
 
+    def sha256(self, path: Path) -> str:
+        """A file's SHA-256, read once."""
+        status = path.stat()
+        key = (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
+        if key not in self._known:
+            self._known[key] = sha256_file(path, self._tell)
+        return self._known[key]
+
     def file(self, path: Path, root: Path, weights: Path | None = None) -> Found:
         """A file; or a folder that counts by its `weights` alone, and by the bytes of all that is in it."""
-        return self._found(path, root, [weights or path], lambda: sha256_file(weights or path, self._tell))
+        return self._found(path, root, [weights or path], lambda: self.sha256(weights or path))
 
     def tree(self, path: Path, root: Path) -> Found:
         """A folder in which everything counts."""
@@ -125,14 +133,14 @@ def take_inventory(settings: Settings, profile: str, reading: Reading, now: Call
     paths = ProfilePaths(settings.root, profile)
     registry = load_registry(settings.registry_path(profile)) or Registry()
     archive = archive_folder(settings)
-    usual = [version for version in registry.training_history if RUN_LABEL.fullmatch(version.run_label)]
+    usual = [version for version in registry.training_history if names_a_folder(version)]
     if not reading.total_bytes:
         places = [(version, parts_of(version, paths)) for version in usual]
         reading.total_bytes = sum(_bytes_to_read(version, parts) for version, parts in places)
     return Inventory(
         registry=registry,
         versions={version.version: _version_found(version, paths, archive, reading) for version in usual},
-        lost_for_now={} if reading.quick else _lost_for_now(usual, registry, paths, archive),
+        lost_for_now={} if reading.quick else _lost_for_now(usual, registry, paths, archive, reading),
         runs={run_dir.name: _run_found(run_dir, settings.root, now) for run_dir in paths.run_dirs()},
         strangers=tuple(relative_to_root(path, settings.root) for path in paths.no_runs()),
         ollama=look_into_ollama(settings, profile, registry),
@@ -141,11 +149,11 @@ def take_inventory(settings: Settings, profile: str, reading: Reading, now: Call
 
 
 def _lost_for_now(
-    versions: list[Version], registry: Registry, paths: ProfilePaths, archive: Path | None
+    versions: list[Version], registry: Registry, paths: ProfilePaths, archive: Path | None, reading: Reading
 ) -> dict[int, str]:
     known: dict[int, str] = {}
     rest = (version for version in versions if version.adapter_sha256 and version.storage in {"serving", "archived"})
-    told = {v.version: why_not_rebuildable(v, registry, paths, archive, known) for v in rest}
+    told = {v.version: why_not_rebuildable(v, registry, paths, archive, known, reading.sha256) for v in rest}
     return {number: why for number, why in told.items() if why}
 
 
