@@ -25,7 +25,7 @@ from metahuman_core.journal import Journal
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
 from metahuman_core.plan import Plan, read_memories, read_plan
-from metahuman_core.prepare import Wish, begin_run, choose, look
+from metahuman_core.prepare import Wish, begin_run, choose, look, pinned_plan
 from metahuman_core.results import Adapter
 from metahuman_core.settings import Settings
 from metahuman_core.shipped import shipped
@@ -69,7 +69,8 @@ def begin_version(settings: Settings, shape: Shape, now: datetime) -> Path:
     with Ledger(ProfilePaths(settings.root, PROFILE).ledger) as ledger:
         look(settings, PROFILE, ledger, None)
         wish = Wish(PROFILE, BASE)
-        run_dir = begin_run(settings, wish, choose(settings, wish, ledger, None), _nothing_to_fetch, lambda: now)
+        choice = choose(settings, wish, ledger, None)
+        run_dir = begin_run(settings, choice, pinned_plan(settings, wish, choice, _nothing_to_fetch), lambda: now)
     journal = Journal.open(run_dir, lambda: datetime.now(UTC))
     plan = read_plan(journal.file.inputs)
     dataset = _dataset(journal, plan)

@@ -12,20 +12,21 @@ from pathlib import Path
 
 from metahuman_core.dataset.choose import choose_new, choose_replay
 from metahuman_core.dataset.judge import judge, judging_sha256
-from metahuman_core.errors import ConfigError
+from metahuman_core.errors import ConfigError, MetahumanError
 from metahuman_core.fingerprint import fingerprint, is_fingerprint, not_here
-from metahuman_core.journal import Journal, digest_of
+from metahuman_core.journal import Journal, digest_of, read_run_file
 from metahuman_core.layout import ProfilePaths, new_run_label, relative_to_root
 from metahuman_core.ledger import Ledger, ScanReport
 from metahuman_core.lineage import Start, choose_start, held_memories
 from metahuman_core.memories.model import Memory
 from metahuman_core.memories.read import Limits
 from metahuman_core.memories.walk import FoundFile
-from metahuman_core.plan import MEMORIES, Plan, memory_lines, write_memories
-from metahuman_core.registry import Registry
+from metahuman_core.plan import MEMORIES, Plan, memory_lines, read_plan, write_memories
+from metahuman_core.registry import Registry, Version
 from metahuman_core.serving import system_prompt
 from metahuman_core.settings import ModeFilter, Settings
 from metahuman_core.versions.archive import archive_folder, find_archived
+from metahuman_core.versions.parts import names_a_folder, parts_of
 from metahuman_core.versions.rebuildable import why_not_rebuildable
 
 Fetch = Callable[[str, str], str]
@@ -179,11 +180,29 @@ def plan_of(settings: Settings, wish: Wish, choice: Choice) -> Plan:
     )
 
 
-def begin_run(settings: Settings, wish: Wish, choice: Choice, fetch: Fetch, now: Callable[[], datetime]) -> Path:
-    """Write a new run's folder, the base pinned. Gives the folder."""
+def pinned_plan(settings: Settings, wish: Wish, choice: Choice, fetch: Fetch) -> Plan:
+    """The plan of a run that is to begin: its base is fetched, and pinned."""
     plan = plan_of(settings, wish, choice)
-    plan = replace(plan, anchor_revision=_pinned(plan, settings, fetch), command_sha256=command_sha256(settings, wish))
-    run_dir = ProfilePaths(settings.root, wish.profile).run_dir(new_run_label(now()))
+    return replace(plan, anchor_revision=_pinned(plan, settings, fetch), command_sha256=command_sha256(settings, wish))
+
+
+def made_by(plan: Plan, registry: Registry | None, paths: ProfilePaths) -> Version | None:
+    """The live version, if it was made by this very plan: doing it again would give the same bytes under a new number.
+
+    That is so where a base was named, and the command is given again after its run had ended (killed behind its entry,
+    perhaps): a fresh start has no ancestry that has trained the memories.
+    """
+    live = registry.live() if registry else None
+    file = read_run_file(parts_of(live, paths).run_dir) if live and names_a_folder(live) else None
+    try:
+        return live if file and read_plan(file.inputs) == plan else None
+    except MetahumanError:
+        return None  # a plan of another kind is another plan
+
+
+def begin_run(settings: Settings, choice: Choice, plan: Plan, now: Callable[[], datetime]) -> Path:
+    """Write a new run's folder. Gives the folder."""
+    run_dir = ProfilePaths(settings.root, plan.profile).run_dir(new_run_label(now()))
     run_dir.mkdir(parents=True, mode=0o700)
     write_memories(run_dir, memory_lines(choice.new, choice.replay))
     Journal.begin(run_dir, plan, now)

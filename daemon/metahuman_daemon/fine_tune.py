@@ -17,7 +17,7 @@ from metahuman_core.locks import cycle_lock
 from metahuman_core.memories.walk import FoundFile
 from metahuman_core.plan import read_plan
 from metahuman_core.preflight import model_bytes
-from metahuman_core.prepare import Choice, Wish, begin_run, choose, look
+from metahuman_core.prepare import Choice, Wish, begin_run, choose, look, made_by, pinned_plan
 from metahuman_core.progress import Report
 from metahuman_core.registry import Version, load_registry
 from metahuman_core.settings import Settings
@@ -142,14 +142,18 @@ def _begin(
         return None
     require_room(settings, wish.profile, registry, base=wish.base_model, anchor=choice.start.anchor)
     require_converter()
-    say(f"training on {len(choice.new)} new memories and {len(choice.replay)} old ones, from {choice.start.base_model}")
     have_base(settings, wish.profile, choice.start.anchor, choice.start.warm_start, report, say, lock_fd)
     log = settings.root / "state" / "fetch.log"
 
     def fetch(name: str, revision: str) -> str:
         return run_child(["fetch", name, revision, str(settings.root)], log, None, report)
 
-    return begin_run(settings, wish, choice, fetch, now)
+    plan = pinned_plan(settings, wish, choice, fetch)
+    if same := made_by(plan, registry, ProfilePaths(settings.root, wish.profile)):
+        say(f"version {same.version} was made by just this, of the same memories and the same base")
+        return None
+    say(f"training on {len(choice.new)} new memories and {len(choice.replay)} old ones, from {choice.start.base_model}")
+    return begin_run(settings, choice, plan, now)
 
 
 def told_held(counts: Counts) -> str:

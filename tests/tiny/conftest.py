@@ -23,7 +23,7 @@ from metahuman_core.config import load_settings
 from metahuman_core.converter import converter_folder, data_folder, python_path
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
-from metahuman_core.prepare import Wish, begin_run, choose, look
+from metahuman_core.prepare import Wish, begin_run, choose, look, pinned_plan
 from metahuman_core.registry import Registry, Version, load_registry
 from metahuman_core.settings import Settings
 
@@ -139,7 +139,8 @@ class Root:
         def fetch(name: str, _: str) -> str:
             raise AssertionError(f"{name} lies in a folder and must not be fetched")
 
-        return begin_run(settings, wish, choice, fetch, lambda: datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC))
+        plan = pinned_plan(settings, wish, choice, fetch)
+        return begin_run(settings, choice, plan, lambda: datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC))
 
     def registry(self) -> Registry:
         registry = load_registry(self.folder / "etc" / "model-registry.json")

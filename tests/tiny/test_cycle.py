@@ -79,3 +79,16 @@ def test_a_base_that_brings_code_is_refused_before_anything_of_it_is_loaded(root
         path.write_text("raise SystemExit('run!')\n", encoding="utf-8")
     with pytest.raises(MetahumanError, match="brings code of its own"):
         load_model(root.folder / "base", torch.float32, torch.device("cpu"))
+
+
+def test_the_same_command_with_the_base_named_makes_no_second_version_of_the_same_bytes(grown: Root) -> None:
+    """It may have been killed behind its entry; what is new since makes it another command."""
+    for memory in sorted((grown.folder / "profiles").rglob("2031/03/04/*.json")):
+        memory.unlink()
+    before = grown.registry()
+    finished = grown.fine_tune("--base-model", "base")
+    assert finished.code == 0
+    assert "version 1 was made by just this" in finished.err
+    assert grown.registry() == before
+    runs = (grown.folder / "profiles" / "ines" / "out" / "fine-tuned-models").glob("*/*")
+    assert [run.name for run in runs] == [before.training_history[0].run_label]

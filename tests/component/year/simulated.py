@@ -21,7 +21,7 @@ from metahuman_core.journal import Journal
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
 from metahuman_core.plan import read_plan
-from metahuman_core.prepare import Wish, begin_run, choose, look
+from metahuman_core.prepare import Wish, begin_run, choose, look, pinned_plan
 from metahuman_core.publishing import due_publications
 from metahuman_core.registering import Made, register
 from metahuman_core.registry import Registry, load_registry, update_registry
@@ -287,7 +287,8 @@ class House:
             assert choice.new, "a cycle that finds nothing to do is a cycle too many"
             assert len(choice.new) == self._facts[name].pending
             self._had_a_cause(name, len(choice.new))
-            run_dir = begin_run(settings, Wish(name), choice, lambda _name, _revision: "c0ffee", self._clock)
+            plan = pinned_plan(settings, Wish(name), choice, lambda _name, _revision: "c0ffee")
+            run_dir = begin_run(settings, choice, plan, self._clock)
             self._in_a_run[name] = len(choice.new)
             self._work_left[run_dir.name] = self._random.uniform(0.5, 9.0) * HOUR
         else:

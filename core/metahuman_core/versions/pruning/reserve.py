@@ -11,7 +11,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from metahuman_core.durable import making
+from metahuman_core.durable import size_bytes
 from metahuman_core.layout import reserve_path
 
 _RESERVE_BYTES = 1 << 18
@@ -27,8 +27,8 @@ def use_reserve(root: Path) -> None:
 def keep_reserve(root: Path) -> None:
     """Have a reserve, where there is plenty of room for one."""
     path = reserve_path(root)
-    if path.exists() or shutil.disk_usage(root).free < _PLENTY_BYTES:
+    if size_bytes(path) >= _RESERVE_BYTES or shutil.disk_usage(root).free < _PLENTY_BYTES:
         return
-    with suppress(OSError), making(path) as partial:
-        # Nothing that a file system could compress away.
-        partial.write_bytes(random.Random(0).randbytes(_RESERVE_BYTES))  # noqa: S311
+    # In place: half a reserve is no harm, and is made whole the next time. Nothing that a file system could compress.
+    with suppress(OSError):
+        path.write_bytes(random.Random(0).randbytes(_RESERVE_BYTES))  # noqa: S311
