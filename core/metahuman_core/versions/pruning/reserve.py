@@ -31,4 +31,5 @@ def keep_reserve(root: Path) -> None:
         return
     # In place: half a reserve is no harm, and is made whole the next time. Nothing that a file system could compress.
     with suppress(OSError):
+        path.parent.mkdir(exist_ok=True, mode=0o700)
         path.write_bytes(random.Random(0).randbytes(_RESERVE_BYTES))  # noqa: S311
