@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from metahuman_core.errors import KilledError, MetahumanError, PassingError, StoppedError
 from metahuman_core.parent_death import named_parent
@@ -16,6 +17,7 @@ from metahuman_core.progress import Progress, Report
 from metahuman_daemon.failures import FAULT_OF_OURS
 
 _LOG_BYTES = 1 << 20
+_LOOK_EVERY_S = 1.0
 _SENT_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -33,8 +35,7 @@ def run_child(arguments: list[str], log: Path, lock_fd: int | None, report: Repo
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
+            bufsize=0,
             pass_fds=(lock_fd,) if lock_fd is not None else (),
             # A group of its own: the terminal's Ctrl-C is for us, and we ask the child.
             start_new_session=True,
@@ -60,14 +61,14 @@ def _environment() -> dict[str, str]:
     return {"GOMP_SPINCOUNT": "3000", **os.environ, **named_parent(), "TOKENIZERS_PARALLELISM": "false"}
 
 
-def _listen(child: subprocess.Popen[str], log: Path, report: Report) -> str:
+def _listen(child: subprocess.Popen[bytes], log: Path, report: Report) -> str:
     last: dict[str, Any] = {}
     asked = False
     killed_before = killed_for_memory()
     assert child.stdout is not None  # noqa: S101  # opened as a pipe by run_child
     while True:
         try:
-            line = child.stdout.readline()
+            line = _next_line(child.stdout)
             if not line:
                 return _outcome(child.wait(), last, log, killed_before, asked=asked)
             said = json.loads(line)
@@ -81,6 +82,16 @@ def _listen(child: subprocess.Popen[str], log: Path, report: Report) -> str:
             asked = True
             child.terminate()
             report(Progress("stop", note="finishing a checkpoint (Ctrl-C again: at once)"))
+
+
+def _next_line(said: IO[bytes]) -> bytes:
+    """The next line, b"" at the end. `said` is unbuffered, and a line is written at once.
+
+    Python hears of a Ctrl-C in the instant before a read that blocks only when that ends: so none blocks for long.
+    """
+    while not select.select([said], [], [], _LOOK_EVERY_S)[0]:
+        pass
+    return said.readline()
 
 
 def _outcome(code: int, last: dict[str, Any], log: Path, killed_before: int, *, asked: bool) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -26,4 +28,25 @@ def test_ctrl_c_before_the_child_listens_for_it_is_a_stop_too(tmp_path: Path, mo
     said: list[Progress] = []
     with pytest.raises(StoppedError):
         run_child(["rebuild", "{}"], tmp_path / "log", None, said.append)
+    assert [progress.step for progress in said] == ["stop"]
+
+
+def test_ctrl_c_in_the_instant_before_a_read_is_heard_before_the_child_says_its_next_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As then, the signal interrupts no call of the main thread: here, because another one takes it."""
+    (tmp_path / "sitecustomize.py").write_text(_CTRL_C_BEFORE_ANYTHING, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    said: list[Progress] = []
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with pytest.raises(StoppedError):
+            run_child(["rebuild", "{}"], tmp_path / "log", None, said.append)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        over.set()
+        other.join()
     assert [progress.step for progress in said] == ["stop"]
