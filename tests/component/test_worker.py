@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,21 +23,27 @@ signal.pause()
 """
 
 
-def test_ctrl_c_before_the_child_listens_for_it_is_a_stop_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ctrl_c_before_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A child's first deed is to press Ctrl-C. A shell's `make test &` leaves us deaf to that: here we hear it."""
     (tmp_path / "sitecustomize.py").write_text(_CTRL_C_BEFORE_ANYTHING, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_before_anything")
+def test_ctrl_c_before_the_child_listens_for_it_is_a_stop_too(tmp_path: Path) -> None:
     said: list[Progress] = []
     with pytest.raises(StoppedError):
         run_child(["rebuild", "{}"], tmp_path / "log", None, said.append)
     assert [progress.step for progress in said] == ["stop"]
 
 
-def test_ctrl_c_in_the_instant_before_a_read_is_heard_before_the_child_says_its_next_word(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("ctrl_c_before_anything")
+def test_ctrl_c_in_the_instant_before_a_read_is_heard_before_the_child_says_its_next_word(tmp_path: Path) -> None:
     """As then, the signal interrupts no call of the main thread: here, because another one takes it."""
-    (tmp_path / "sitecustomize.py").write_text(_CTRL_C_BEFORE_ANYTHING, encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     said: list[Progress] = []
     over = threading.Event()
     other = threading.Thread(target=over.wait)
