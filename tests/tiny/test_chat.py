@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -58,3 +60,19 @@ def test_what_a_person_types_is_read_as_it_was_trained_and_control_tokens_stay_t
     assert theirs == ours
     controls = [[i for i in ids if i in encoder.added_ids()] for ids in theirs]
     assert all(ids == controls[0] for ids in controls)
+
+
+def test_weights_are_not_laid_out_anew_for_a_matrix_unit(trained: Callable[[str], Root]) -> None:
+    root = trained("llama").folder
+    (gguf,) = root.rglob("model.gguf")
+    code = """
+import sys
+from pathlib import Path
+from llama_cpp import llama_model_default_params
+from metahuman_core.steps.open_gguf import open_gguf
+model = open_gguf(Path(sys.argv[1]), n_ctx=256)
+model.eval(model.tokenize(b"She walked along the river until it was dark. " * 8))
+print(model.model_params.use_extra_bufts, llama_model_default_params().use_extra_bufts)
+"""
+    finished = subprocess.run([sys.executable, "-c", code, str(gguf)], check=True, capture_output=True, text=True)
+    assert finished.stdout.split() == ["False", "True"]

@@ -11,17 +11,16 @@ import json
 import sys
 from pathlib import Path
 
-import llama_cpp
 import numpy as np
+
+from metahuman_core.steps.open_gguf import open_gguf
 
 
 def main(gguf: Path, request: Path, out: Path) -> None:
     """Write `out`."""
     texts = json.loads(request.read_text(encoding="utf-8"))
     longest = max(len(text["ids"]) for text in texts)
-    model = llama_cpp.Llama(
-        str(gguf), n_ctx=longest + 8, n_batch=longest + 8, logits_all=True, n_gpu_layers=0, verbose=False
-    )
+    model = open_gguf(gguf, n_ctx=longest + 8, n_batch=longest + 8, logits_all=True, n_gpu_layers=0)
     arrays: dict[str, np.ndarray] = {}
     for number, text in enumerate(texts):
         own: list[int] = []

@@ -12,12 +12,14 @@ import codecs
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import llama_cpp
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from metahuman_core.ollama.template import folded
+from metahuman_core.steps.open_gguf import open_gguf
 
 _SENTINEL = "\ue0f0{}\ue0f1"
 
@@ -26,7 +28,7 @@ class Talker:
     """A loaded GGUF with its own chat template."""
 
     def __init__(self, gguf: str, num_ctx: int) -> None:
-        self._model = llama_cpp.Llama(gguf, n_ctx=num_ctx, verbose=False)
+        self._model = open_gguf(Path(gguf), n_ctx=num_ctx)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model.model)
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
