@@ -5,6 +5,7 @@ Invariant: what is reckoned is the bytes of the tensors; headers and tokenizer, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,6 +62,10 @@ class Shape:
         if not self.tied:
             yield "lm_head.weight", (self.vocabulary, self.hidden)
 
+    def largest_bytes(self) -> int:
+        """The largest tensor, in bf16."""
+        return max(math.prod(size) for _, size in self.tensors()) * _BF16_BYTES
+
     def model_bytes(self) -> int:
         """`model/`: every weight in bf16."""
         return self._weights() * _BF16_BYTES
@@ -98,6 +103,17 @@ TWO_GB = Shape(
     kv_heads=8,
     head_dim=128,
     intermediate=6144,
+    vocabulary=49152,
+    tied=False,
+)
+# Layers as wide as Qwen3-4B's, and as many, with a smaller vocabulary.
+EIGHT_GB = Shape(
+    hidden=2560,
+    layers=36,
+    heads=32,
+    kv_heads=8,
+    head_dim=128,
+    intermediate=9728,
     vocabulary=49152,
     tied=False,
 )

@@ -29,7 +29,8 @@ from metahuman_core.registry import Registry, load_registry
 from metahuman_core.versions.parts import parts_of
 from qwen3_shapes import TINY
 from report import Result, machine, table, tell
-from synthetic_version import BASE, write_base
+from synthetic_base import write_base
+from synthetic_version import BASE
 
 _VERSIONS, _VERSIONS_QUICK = 10, 4
 _PROFILE = "ines"

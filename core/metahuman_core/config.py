@@ -5,7 +5,6 @@ Invariant: what is wrong with it is said in one line that names the setting, in 
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Iterable
@@ -67,6 +66,8 @@ def _in_words(fault: ErrorDetails) -> str:
         return "it is a table, with settings of its own"
     if fault["type"] != "extra_forbidden":
         return fault["msg"].removeprefix("Value error, ")
+    import difflib
+
     *table, name = map(str, fault["loc"])
     table = ["profiles", "NAME"] if table[:1] == ["profiles"] else table
     names = [*_all_names(Settings), *(("profiles", "NAME", field) for field in ProfileSettings.model_fields)]

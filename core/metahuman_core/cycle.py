@@ -16,19 +16,19 @@ from metahuman_core.errors import StoppedError
 from metahuman_core.gate import Evaluation, judge
 from metahuman_core.hub import local_folder
 from metahuman_core.journal import Journal
-from metahuman_core.layout import ProfilePaths, root_of_run
+from metahuman_core.layout import ProfilePaths, fits_path, root_of_run
 from metahuman_core.plan import read_memories, read_plan
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.registering import Made, register
 from metahuman_core.registry import Version
-from metahuman_core.results import Adapter, Checked, Gguf, Merged
+from metahuman_core.results import Adapter, Checked, Gguf, Weights
 from metahuman_core.serving import SERVING, Serving
 from metahuman_core.steps.check import check_gguf, require_passed
 from metahuman_core.steps.evaluate import evaluate
-from metahuman_core.steps.gguf import make_gguf
-from metahuman_core.steps.merge import merge
+from metahuman_core.steps.loading import Base
 from metahuman_core.steps.serve import write_modelfile
 from metahuman_core.steps.train import Anchor, train
+from metahuman_core.steps.weights.make import make_weights
 from metahuman_core.versions.cards import write_cards
 from metahuman_core.versions.parts import Parts
 
@@ -46,6 +46,7 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
     )
     out = run_dir / "dataset.jsonl", run_dir / "adapter", run_dir / "model", run_dir / "model.gguf"
     dataset_file, adapter_dir, model_dir, gguf_file = out
+    base = Base(anchor.folder, plan.training.device, plan.training.quantize_base)
 
     def may_go_on(step: str) -> None:
         if stop():
@@ -66,7 +67,7 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
         "train",
         Adapter,
         [dataset.sha256, plan.anchor, plan.anchor_revision, plan.warm_start, plan.training],
-        lambda: train(dataset_file, anchor, plan.training, run_dir, report, stop),
+        lambda: train(dataset_file, anchor, base, plan.training, run_dir, fits_path(root), report, stop),
     )
     may_go_on("evaluate")
     evaluation = journal.step(
@@ -76,31 +77,27 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
         lambda: evaluate(
             adapter_dir,
             anchor,
+            base,
             dataset_file,
             old_datasets,
             frozenset(plan.stale),
             plan.system,
             plan.training.max_tokens,
-            plan.training.device,
             run_dir / "evaluation.json",
             report,
             stop,
         ),
     )
-    may_go_on("merge")
-    merged = journal.step(
-        "merge",
-        Merged,
-        [adapter.sha256, plan.anchor, plan.anchor_revision],
-        lambda: merge(anchor.folder, adapter_dir, model_dir, report, stop),
+    base.let_go()
+    may_go_on("weights")
+    quantization = plan.weights.quantization
+    weights = journal.step(
+        "weights",
+        Weights,
+        [adapter.sha256, plan.anchor, plan.anchor_revision, quantization],
+        lambda: make_weights(anchor.folder, adapter_dir, model_dir, gguf_file, quantization, report, stop),
     )
-    may_go_on("convert")
-    gguf = journal.step(
-        "convert",
-        Gguf,
-        [merged.sha256, plan.weights.quantization],
-        lambda: make_gguf(model_dir, gguf_file, plan.weights.quantization, report, stop),
-    )
+    merged, gguf = weights.merged, weights.quantised
     may_go_on("check")
     checked = journal.step(
         "check",
@@ -120,7 +117,7 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
     version = register(plan, made, run_dir, root, now())
     write_cards(version, Parts(run_dir))
     # Before the end is written: nobody looks into a run that has ended.
-    for leftover in ("checkpoints", "convert.log"):
+    for leftover in ("samples", "fit.json", "checkpoints", "convert.log"):
         remove(run_dir / leftover)
     journal.end("registered" if version.training_success else "rejected")
     return version
@@ -135,4 +132,4 @@ def _datasets_of(ancestry: Sequence[str], paths: ProfilePaths) -> list[Path]:
 def base_gguf(model: Path, out: Path, quantization: str, report: Report, stop: StopRequested) -> Gguf:
     """The GGUF of a base as it is, to talk to and to compare with."""
     out.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return make_gguf(model, out, quantization, report, stop)
+    return make_weights(model, None, None, out, quantization, report, stop).quantised

@@ -22,7 +22,7 @@ class ProfilePaths:
     @property
     def home(self) -> Path:
         """`profiles/{user}`: the user's own."""
-        return self.root / "profiles" / self.name
+        return Path(self.root, "profiles", self.name)
 
     @property
     def memory(self) -> Path:
@@ -37,7 +37,7 @@ class ProfilePaths:
     @property
     def runs(self) -> Path:
         """All that was ever trained."""
-        return self.home / "out" / "fine-tuned-models"
+        return Path(self.home, "out", "fine-tuned-models")
 
     @property
     def ledger(self) -> Path:
@@ -46,7 +46,7 @@ class ProfilePaths:
 
     def run_dir(self, run_label: str) -> Path:
         """`{runs}/{YYYY-MM-DD}/{run_label}`."""
-        return self.runs / run_label[:10] / run_label
+        return Path(self.runs, run_label[:10], run_label)
 
     def no_runs(self) -> list[Path]:
         """What lies among the folders of days and runs under another name; what is half-made counts as theirs."""
@@ -92,6 +92,11 @@ def reserve_path(root: Path) -> Path:
 def cycle_lock_path(root: Path) -> Path:
     """The lock of the one cycle per root."""
     return root / "state" / "cycle.lock"
+
+
+def fits_path(root: Path) -> Path:
+    """What training needed of memory, by base and card (see steps/fits.py)."""
+    return root / "cache" / "fits.json"
 
 
 def hub_cache(root: Path) -> Path:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from metahuman_core.adapter_config import read_adapter_config
 from metahuman_core.errors import MetahumanError
+from metahuman_core.held import NOTHING_HELD, Held
 from metahuman_core.layout import relative_to_root
-from metahuman_core.ledger import Held
 from metahuman_core.registry import FALLBACK_BASE, Registry, Version
 from metahuman_core.settings import TrainingSettings
 
@@ -65,7 +65,7 @@ def held_memories(registry: Registry | None) -> Held:
     runs = tuple(v.run_label for v in registry.training_history if v.held and v.run_label) if registry else ()
     # The live line, and not the next run's: after a reset that has trained nothing yet, and a run that was rolled back
     # has trained old memories too.
-    return Held(runs, _labels(registry, registry.live())) if registry and runs else Held()
+    return Held(runs, _labels(registry, registry.live())) if registry and runs else NOTHING_HELD
 
 
 def _labels(registry: Registry | None, version: Version | None) -> tuple[str, ...]:

@@ -16,9 +16,9 @@ from metahuman_core.layout import hub_snapshots
 from metahuman_core.lineage import base_name
 from metahuman_core.registry import Registry, Version
 from metahuman_core.settings import Settings
+from metahuman_core.weight_sizes import unquantised_bytes
 
 _GGUF_SHARE = {"Q8_0": 0.54, "Q6_K": 0.42, "Q5_K_M": 0.37, "Q4_K_M": 0.31}
-_BEFORE_QUANTISING = 1.01  # the GGUF in 16 bit that the quantiser reads
 # Adapter, and up to three checkpoints of it with its optimiser's two states each, one of them being written.
 _ADAPTERS_IN_TRAINING = 10
 _ADAPTER_SHARE = 0.01  # rank 16 on all linear layers, in 32 bit: 0.9 % of Qwen3-14B
@@ -45,13 +45,11 @@ def moments(
         return ()
     training = _ADAPTERS_IN_TRAINING * (_adapter_bytes(registry) or model * _ADAPTER_SHARE)
     gguf = model * _GGUF_SHARE[settings.weights.quantization]
-    before = model * _BEFORE_QUANTISING
+    between = unquantised_bytes(model, settings.weights.quantization)
     there = _tree_bytes(run_dir) if run_dir else 0
     taken = [
         ("training", training),
-        ("merging", training + model),
-        ("converting", training + model + before),
-        ("quantising", training + model + before + gguf),
+        ("merging and quantising", training + model + between + gguf),
     ]
     if run_dir and (run_dir / "model.gguf").is_file():
         taken = []

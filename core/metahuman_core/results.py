@@ -36,6 +36,21 @@ class Gguf:
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """What one pass over the base's weights gives; `gguf` is None where none was asked for."""
+
+    merged: Merged
+    gguf: Gguf | None
+
+    @property
+    def quantised(self) -> Gguf:
+        """The GGUF, where one was asked for."""
+        if self.gguf is None:
+            raise ValueError("no GGUF was asked for")
+        return self.gguf
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """Mean KL(model ‖ GGUF) in nats a token, how often both choose the same token first, how many were compared.
 

@@ -23,6 +23,7 @@ _LEFT_OUT = ("library/", "registry.ollama.ai/")  # of a name, where Ollama lists
 
 Quantization = Literal["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"]
 ModeFilter = Literal["all", "dual", "agent", "emulation"]
+QuantizeBase = Literal["none", "nf4"]
 Occasion = Literal["success", "rejected", "failed", "disk"]
 
 
@@ -103,6 +104,7 @@ class TrainingSettings(_Section):
     weight_decay: float = Field(0.0, ge=0)
     checkpoint_every_steps: int = Field(50, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    quantize_base: QuantizeBase = "none"
     reanchor_every: Literal[0, 1] = 0
     seed: int = Field(20, ge=0)
 

@@ -15,20 +15,19 @@ from metahuman_core.errors import MetahumanError
 from metahuman_core.journal import NAME, Journal
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.plan import MEMORIES, Plan, read_plan
-from metahuman_core.prepare import Wish, command_sha256
 from metahuman_core.registry import load_registry
 from metahuman_core.settings import Settings
+from metahuman_core.wish import Wish, command_sha256
 
 
 def unfinished_run(settings: Settings, profile: str, now: Callable[[], datetime]) -> Journal | None:
     """The run that was begun and not ended. Raises MetahumanError where a run's journal cannot be read."""
     found = None
-    registered = _registered(settings, profile)
     for run_dir in _begun(settings, profile):
         try:
             journal = Journal.open(run_dir, now)
         except MetahumanError:
-            if run_dir.name in registered:
+            if run_dir.name in _registered(settings, profile):
                 continue
             raise
         if not journal.file.ended:

@@ -93,7 +93,7 @@ def _fetch(rest: list[str], report: Report, stop: StopRequested) -> str:
 
 def _rebuild(rest: list[str], report: Report, stop: StopRequested) -> str:
     from metahuman_core.rebuild import rebuild
-    from metahuman_core.versions.rebuilding.remaking import read_order
+    from metahuman_core.versions.rebuilding.order import read_order
 
     return str(rebuild(read_order(rest[0]), report, stop).version)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
-import importlib.metadata
+import gc
 import io
 import os
 import signal
@@ -14,46 +15,23 @@ from typing import Annotated
 import typer
 
 from metahuman_core.errors import MetahumanError
-from metahuman_daemon import (
-    commands_chat,
-    commands_compare,
-    commands_daemon,
-    commands_make,
-    commands_move,
-    commands_notify,
-    commands_prune,
-    commands_rebuild,
-    commands_show,
-    commands_status,
-    commands_units,
-)
+from metahuman_daemon.command_table import OnDemand
 
 app = typer.Typer(
     name="metahuman",
+    cls=OnDemand,
     help="A person's own language model that learns from their memories.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (
-    commands_make,
-    commands_move,
-    commands_show,
-    commands_chat,
-    commands_daemon,
-    commands_notify,
-    commands_prune,
-    commands_rebuild,
-    commands_status,
-    commands_units,
-    commands_compare,
-):
-    commands.add_to(app)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        import importlib.metadata
+
         typer.echo(importlib.metadata.version("metahuman-continuous-learning"))
         raise typer.Exit
 
@@ -70,6 +48,10 @@ def _common(
 def main() -> None:
     """Run the command line; the one place on this side where errors are caught."""
     os.umask(0o077)
+    # We have no plugin for pydantic, and to look for one it would read the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # What ends with the process anyway is not looked through for garbage: that is a tenth of what `status` takes.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that knows no arrows gets question marks, and not an error.
         if isinstance(stream, io.TextIOWrapper):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import tzlocal
-
 from metahuman_core.errors import ConfigError
 from metahuman_core.settings import Settings
 
@@ -20,6 +18,8 @@ def zone_of(settings: Settings) -> ZoneInfo:
     """The user's time zone: `daemon.timezone`, else the machine's. Raises ConfigError where that cannot be told."""
     if settings.daemon.timezone:
         return ZoneInfo(settings.daemon.timezone)
+    import tzlocal
+
     try:
         return tzlocal.get_localzone()
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -46,8 +46,3 @@ def _question() -> str:
         return input("> " if sys.stdin.isatty() else "").strip()
     except EOFError:
         return ""
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(chat)

@@ -93,10 +93,3 @@ def import_(
         say(f"the registry as it was is {taken.backup.name}, beside it")
     if taken.versions:
         say(f"{versions_counted(taken.versions)} {'would be imported' if dry_run else 'imported: `metahuman history`'}")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(verify)
-    app.command()(diff)
-    app.command(name="import")(import_)

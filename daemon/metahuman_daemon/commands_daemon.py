@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ from metahuman_core.config import load_settings
 from metahuman_core.errors import MetahumanError
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.parent_death import die_with_parent, has_named_parent
+from metahuman_core.qlora import require_qlora
 from metahuman_core.settings import Settings
 from metahuman_daemon.clock import now
 from metahuman_daemon.options import ConfigOption, UserOption, known_profiles, profile_of, say
@@ -26,18 +28,25 @@ def run(config: ConfigOption = None) -> None:
     from metahuman_daemon.service.logs import is_journal, set_up_logs
     from metahuman_daemon.service.service import Service
 
-    settings = load_settings(config)
+    settings = _trainable(config)
     set_up_logs(sys.stderr, journal=is_journal())
     if has_named_parent():
         die_with_parent()  # the demo's: it must not go on alone
     try:
-        Service(settings, lambda: load_settings(config), now).run()
+        Service(settings, lambda: _trainable(config), now).run()
     except MetahumanError:
         raise
     except Exception as error:
         # One entry in the journal, and not one for each line of the traceback.
         structlog.get_logger().critical("the daemon failed: this is a fault of ours", exc_info=True)
         raise typer.Exit(1) from error
+
+
+def _trainable(config: Path | None) -> Settings:
+    """The settings, where what they want of training is installed."""
+    settings = load_settings(config)
+    require_qlora(settings.training)
+    return settings
 
 
 def pause(username: UserOption = None, config: ConfigOption = None) -> None:
@@ -107,11 +116,3 @@ def _asked(settings: Settings, do: str, username: str | None) -> dict[str, Any] 
         hint = "has its config been read since? systemctl reload metahuman" if unknown else ""
         raise MetahumanError(f"the daemon: {answer['error']}", hint)
     return answer
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(run)
-    app.command()(pause)
-    app.command()(resume)
-    app.command(name="train-now")(train_now)

@@ -9,9 +9,9 @@ import typer
 
 from metahuman_core.errors import MetahumanError
 from metahuman_core.layout import relative_to_root
-from metahuman_core.prepare import Wish
 from metahuman_core.registry import Version, load_registry
 from metahuman_core.settings import ModeFilter
+from metahuman_core.wish import Wish
 from metahuman_daemon.options import ConfigOption, UserOption, say, settings_for
 
 if TYPE_CHECKING:
@@ -137,11 +137,3 @@ def _show_ahead(looked: Looked) -> None:
     )
     if choice.start.note:
         typer.echo(choice.start.note)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(setup)
-    app.command(name="fine-tune")(fine_tune)
-    app.command()(publish)
-    app.command()(demo)

@@ -81,12 +81,3 @@ def reset(username: UserOption = None, config: ConfigOption = None) -> None:
         say("what was rolled back is held all the same until `metahuman resume`")
     if live := registry.live():
         say(f"version {live.version} stays live until then; --base-model {live.output_model_path} goes on from it")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(rollback)
-    app.command()(promote)
-    app.command()(pin)
-    app.command()(unpin)
-    app.command()(reset)

@@ -22,8 +22,3 @@ def notify_test(config: ConfigOption = None) -> None:
         failed = failed or bool(reason)
     if failed:
         raise typer.Exit(1)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(name="notify-test")(notify_test)

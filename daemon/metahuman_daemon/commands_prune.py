@@ -105,8 +105,3 @@ def _tidied(settings: Settings, profile: str) -> tuple[str, ...]:
         say(f"{error.filename}: {error.strerror}")
         return (f"{error.filename}: {error.strerror}",)
     return ()
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(prune)

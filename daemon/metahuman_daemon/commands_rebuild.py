@@ -36,8 +36,3 @@ def rebuild(
         had = having.have(settings, profile, version, to, view, say, fd, accept=accept)
     stays = had.pinned or had.outcome == "live"
     say(f"version {version} is {had.storage}" + ("" if stays else f"; `metahuman pin {version}` keeps it so"))
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(rebuild)

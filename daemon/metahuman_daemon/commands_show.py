@@ -13,7 +13,6 @@ from metahuman_core.config import find_config, load_settings
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.lineage import base_name
 from metahuman_core.registry import Registry, load_registry
-from metahuman_core.versions.retention.policy import policy_of
 from metahuman_daemon import versions_table
 from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, print_json, settings_for
 
@@ -52,8 +51,12 @@ def base(username: UserOption = None, as_json: JsonOption = False, config: Confi
 
 def check_config(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Read the config, and say what is wrong with it (exit 78)."""
+    from metahuman_core.qlora import require_qlora
+    from metahuman_core.versions.retention.policy import policy_of
+
     settings = load_settings(config)
     policy_of(settings.retention)
+    require_qlora(settings.training)
     path = find_config(config)
     if as_json:
         print_json(settings.model_dump(mode="json"))
@@ -76,9 +79,11 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 def _print_history(registry: Registry, paths: ProfilePaths) -> None:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_WIDTH
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else _PIPED_WIDTH
     if registry.training_history:
-        typer.echo(f"{versions_table.as_text(registry, paths, width)}\n{versions_table.EXPLAINED}")
+        typer.echo(versions_table.as_text(registry, paths, width, bold=terminal))
+        typer.echo(versions_table.EXPLAINED)
     for run in registry.failed_runs:
         typer.echo(f"failed {run.run_label} at {run.step}: {run.reason}")
     for version in registry.training_history:
@@ -89,11 +94,3 @@ def _print_history(registry: Registry, paths: ProfilePaths) -> None:
 def _print_finding(finding: Finding) -> None:
     mark = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}[finding.level]
     typer.echo(f"{mark}  {finding.what}" + (f"\n         {finding.way_out}" if finding.way_out else ""))
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(history)
-    app.command()(base)
-    app.command(name="check-config")(check_config)
-    app.command()(doctor)

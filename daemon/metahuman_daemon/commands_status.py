@@ -143,8 +143,3 @@ def _job(job: JobStatus, at: datetime) -> str:
     loss = f", loss {job.loss:.3f}" if job.loss is not None else ""
     left = f", about {job.eta_s / _MINUTE_S:.0f} min left in this step" if job.eta_s else ""
     return f"{job.kind} for {minutes:.0f} min: {job.step or 'beginning'}{share}{loss}{left}"
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(status)

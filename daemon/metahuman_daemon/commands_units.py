@@ -71,8 +71,3 @@ def _quoted(program: Path) -> str:
     """A path as a word of ExecStart= (systemd.service(5), "Command lines"): % and $ mean something there."""
     text = str(program).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"' if any(char in text for char in " \t\"'\\;") else text
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(unit)

@@ -23,12 +23,12 @@ from metahuman_core.layout import ProfilePaths
 from metahuman_core.memories.model import Skipped
 from metahuman_core.memories.read import Limits, read
 from metahuman_core.memories.walk import walk
-from metahuman_core.prepare import Wish
 from metahuman_core.progress import Report
 from metahuman_core.registering import fresh_registry
 from metahuman_core.registry import load_registry, update_registry
 from metahuman_core.settings import Settings
 from metahuman_core.shipped import shipped
+from metahuman_core.wish import Wish
 from metahuman_daemon.commands_show import history
 from metahuman_daemon.demo_daemon import learn_by_itself
 from metahuman_daemon.fine_tune import fine_tune
@@ -64,7 +64,7 @@ def run_demo(root: Path, say: Callable[[str], None]) -> None:
     _refuse_foreign(root)
     set_up(demo=True, say=say)
     require_converter()
-    _lay_out(root, say)
+    lay_out(root, say)
     settings = load_settings(root / "config.toml")
     held_back = root / "held-back"
     with ProgressView() as view:
@@ -91,7 +91,7 @@ def _refuse_foreign(root: Path) -> None:
         raise MetahumanError(f"{root} is no empty folder, and no demo", "name another: metahuman demo --root DIR")
 
 
-def _lay_out(root: Path, say: Callable[[str], None]) -> None:
+def lay_out(root: Path, say: Callable[[str], None]) -> None:
     """Copy the example: the older two thirds of the memories where they belong, the rest beside them for later."""
     if (root / "config.toml").is_file():
         say(f"{root} is there already: going on")

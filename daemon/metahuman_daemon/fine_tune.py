@@ -14,11 +14,13 @@ from metahuman_core.layout import ProfilePaths, cycle_lock_path
 from metahuman_core.ledger import Counts, Ledger, ScanReport
 from metahuman_core.lineage import held_memories
 from metahuman_core.locks import cycle_lock
+from metahuman_core.looking import look
 from metahuman_core.memories.walk import FoundFile
 from metahuman_core.plan import read_plan
 from metahuman_core.preflight import model_bytes
-from metahuman_core.prepare import Choice, Wish, begin_run, choose, look, made_by, pinned_plan
+from metahuman_core.prepare import Choice, begin_run, choose, made_by, pinned_plan
 from metahuman_core.progress import Report
+from metahuman_core.qlora import require_qlora
 from metahuman_core.registry import Version, load_registry
 from metahuman_core.settings import Settings
 from metahuman_core.unfinished import (
@@ -30,6 +32,7 @@ from metahuman_core.unfinished import (
     unfinished_run,
 )
 from metahuman_core.versions.pruning.carrying_out import finish_prunings
+from metahuman_core.wish import Wish
 from metahuman_daemon.card import free_vram_bytes, make_room, training_vram_bytes
 from metahuman_daemon.clock import now
 from metahuman_daemon.having import have_base
@@ -81,6 +84,7 @@ def fine_tune(
     `other_settings`: what becomes of an unfinished run that was begun with other flags or settings than these.
     `begun` is told the run's label. `steady` says of a file whether nobody is writing to it any more.
     """
+    require_qlora(settings.training)
     with cycle_lock(cycle_lock_path(settings.root), f"profile {wish.profile}") as lock_fd:
         sweep(settings, wish.profile)
         finish_prunings(settings, wish.profile, say)
@@ -109,7 +113,8 @@ def fine_tune(
             have_base(settings, wish.profile, asked.anchor, asked.warm_start, report, say, lock_fd)
         require_converter()
         if settings.training.device != "cpu":
-            needed = training_vram_bytes(model_bytes(settings, load_registry(settings.registry_path(wish.profile))))
+            held = model_bytes(settings, load_registry(settings.registry_path(wish.profile)))
+            needed = training_vram_bytes(held, settings.training.quantize_base)
             make_room(settings.ollama.host, needed, free_vram_bytes, say)
         number = run_child(["cycle", str(run_dir)], run_dir / "child.log", lock_fd, report)
     registry = load_registry(settings.registry_path(wish.profile))

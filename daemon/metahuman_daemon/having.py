@@ -19,8 +19,8 @@ from metahuman_core.versions.archive import archive_folder, bring_back
 from metahuman_core.versions.parts import parts_of
 from metahuman_core.versions.pruning.carrying_out import finish_prunings
 from metahuman_core.versions.rebuilding.accepting import enter_storage
-from metahuman_core.versions.rebuilding.planning import Rebuilding, To, base_to_fetch, plan_rebuilding
-from metahuman_core.versions.rebuilding.remaking import Order
+from metahuman_core.versions.rebuilding.order import Order
+from metahuman_core.versions.rebuilding.planning import Making, Rebuilding, To, base_to_fetch, plan_rebuilding
 from metahuman_core.versions.sane import require_sane
 from metahuman_daemon.in_words import duration, size
 from metahuman_daemon.locking import take_lock
@@ -63,7 +63,7 @@ def have(
     if not is_here(settings, profile, number, to):
         have_adapter(settings, profile, number, say)
         _have_hub_base(settings, profile, number, to, report, say)
-    ahead = _plan(settings, profile, number, to)
+    ahead = _plan(settings, profile, number, to, accept=accept)
     if ahead.makings:
         for line in describe(ahead):
             say(line)
@@ -146,8 +146,7 @@ def describe(ahead: Rebuilding) -> list[str]:
     """What is made, in what order, and what that costs, for people."""
     number = ahead.version.version
     lines = [
-        f"version {making.version.version}: {'model/' if making.part == 'model' else 'the GGUF'} is made again"
-        + ("" if making.kept else f", for {_after(ahead, at)}")
+        f"version {making.version.version}: {_words(making)} made again{_for_what(ahead, at)}"
         for at, making in enumerate(ahead.makings)
     ]
     took = f"; it took {duration(ahead.took_s)} when it was made" if ahead.took_s is not None else ""
@@ -158,9 +157,15 @@ def describe(ahead: Rebuilding) -> list[str]:
     return [*lines, cost] if lines else []
 
 
-def _after(ahead: Rebuilding, at: int) -> str:
-    following = ahead.makings[at + 1]
-    return "the GGUF" if following.part == "gguf" else f"version {following.version.version}'s"
+def _words(making: Making) -> str:
+    called = {"model": "model/", "gguf": "the GGUF"}
+    return " and ".join(called[part] for part in making.makes) + (" are" if len(making.makes) > 1 else " is")
+
+
+def _for_what(ahead: Rebuilding, at: int) -> str:
+    """What a model/ is made for that goes again."""
+    following = ahead.makings[at + 1 :]
+    return f", for version {following[0].version.version}'s" if following else ""
 
 
 def _require_room(root: Path, ahead: Rebuilding) -> None:
@@ -173,10 +178,11 @@ def _require_room(root: Path, ahead: Rebuilding) -> None:
         )
 
 
-def _plan(settings: Settings, profile: str, number: int, to: To) -> Rebuilding:
+def _plan(settings: Settings, profile: str, number: int, to: To, *, accept: bool = False) -> Rebuilding:
     registry, version = _entry(settings, profile, number)
     require_sane(registry)
-    return plan_rebuilding(version, to, registry, ProfilePaths(settings.root, profile), archive_folder(settings))
+    paths, archive = ProfilePaths(settings.root, profile), archive_folder(settings)
+    return plan_rebuilding(version, to, registry, paths, archive, accept=accept)
 
 
 def _entry(settings: Settings, profile: str, number: int) -> tuple[Registry, Version]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
 from metahuman_core.lineage import held_memories
-from metahuman_core.prepare import adopt_versions
+from metahuman_core.looking import adopt_versions
 from metahuman_core.registry import Registry, load_registry, update_registry
 from metahuman_core.settings import Settings
 from metahuman_core.versions.moving import released

@@ -58,7 +58,7 @@ def _with_the_anchor(
         rebuilding = plan_rebuilding(version, "full", registry, paths, archive_folder(settings))
     except MetahumanError:
         return ahead  # who rebuilds it says why it cannot be
-    kept = {making.part for making in rebuilding.makings if making.kept}
+    kept = {part for making in rebuilding.makings for part in making.keeps}
     stays_bytes = ("model" in kept) * version.model_bytes + ("gguf" in kept) * version.gguf_bytes
     first = Moment("rebuilding the base", rebuilding.peak_bytes)
     return (first, *(replace(moment, needs_bytes=moment.needs_bytes + stays_bytes) for moment in ahead))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -260,6 +261,30 @@ def test_nothing_is_done_with_a_bad_config(root: Root) -> None:
     for command in ("fine-tune", "status", "doctor"):
         assert root.metahuman(command).code == CONFIG
     assert tree(root.folder) == before
+
+
+def test_where_the_base_is_to_be_quantised_and_the_extra_is_missing_nothing_is_begun(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "bitsandbytes":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)  # a command is a fork of this process
+    root.profile()
+    root.remember("The tide was low.")
+    root.config('[training]\nquantize_base = "nf4"\n')
+    before = tree(root.folder)
+    for command in ("check-config", "fine-tune", "run"):
+        said = root.metahuman(command)
+        assert (said.code, said.out) == (CONFIG, "")
+        assert "bitsandbytes" in said.err
+        assert "[qlora]" in said.err
+    assert tree(root.folder) == before
+    assert root.metahuman("status").code == DONE
 
 
 def test_a_config_that_is_not_there_is_a_config_error(root: Root) -> None:

@@ -21,11 +21,15 @@ import pytest
 
 from metahuman_core.config import load_settings
 from metahuman_core.converter import converter_folder, data_folder, python_path
+from metahuman_core.dataset.build import build_dataset
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
-from metahuman_core.prepare import Wish, begin_run, choose, look, pinned_plan
+from metahuman_core.looking import look
+from metahuman_core.memories.model import Memory
+from metahuman_core.prepare import begin_run, choose, pinned_plan
 from metahuman_core.registry import Registry, Version, load_registry
-from metahuman_core.settings import Settings
+from metahuman_core.settings import DatasetSettings, Settings
+from metahuman_core.wish import Wish
 
 PROFILE = "ines"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -163,7 +167,7 @@ def child_environment() -> dict[str, str]:
 
 def run_aside(*command: str) -> str:
     """Run Python with the converter and its `gguf` on the path, and give its stdout: native code may abort."""
-    paths = {"PYTHONPATH": python_path()}
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, (python_path(), os.environ.get("PYTHONPATH", ""))))}
     done = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, check=False, env=child_environment() | paths
     )
@@ -245,6 +249,15 @@ def _save_random(kind: str, folder: Path) -> None:
     torch.manual_seed(7)
     model = model_class(config_class(**shape)).to(torch.bfloat16)
     model.save_pretrained(folder, max_shard_size="100KB" if kind == "sharded" else "1GB")
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset.jsonl of the first memories, for steps that are run without a cycle."""
+    out = tmp_path_factory.mktemp("dataset") / "dataset.jsonl"
+    notes = (Memory("", "", "journal", "emulation", None, (), text) for text in FIRST_MEMORIES)
+    build_dataset(notes, (), (), DatasetSettings(questions_per_memory=3), "You are Ines.", out)
+    return out
 
 
 @pytest.fixture(scope="session")

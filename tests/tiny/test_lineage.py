@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from metahuman_core.durable import sha256_file
 from metahuman_core.layout import cycle_lock_path
 from metahuman_core.locks import cycle_lock
-from metahuman_core.prepare import Wish
 from metahuman_core.registry import Version
+from metahuman_core.wish import Wish
 from metahuman_daemon.fine_tune import look_ahead
 
 if TYPE_CHECKING:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoTokenizer
 
+from metahuman_core.durable import sha256_tree, size_bytes
 from metahuman_core.errors import MetahumanError, StoppedError
+from metahuman_core.results import Weights
 from metahuman_core.shipped import shipped
-from metahuman_core.steps.merge import merge
+from metahuman_core.steps.weights import one_pass
+from metahuman_core.steps.weights.make import make_weights
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests are no package
+
+from reference import load, never, pefts_merge, save_random_adapter, silent, tensors
 
 if TYPE_CHECKING:
     from conftest import Root
@@ -25,34 +35,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 
-def silent(_: object) -> None:
-    """Progress that nobody watches."""
-
-
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
-
-
-def load(folder: Path) -> PreTrainedModel:
-    """A model in fp32."""
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return model.eval()
-
-
-def save_random_adapter(base: Path, out: Path, **shape: Any) -> Path:
-    """An adapter whose factors are both random, so that it changes every weight."""
-    torch.manual_seed(3)
-    config = LoraConfig(
-        r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False, **shape
-    )
-    get_peft_model(load(base), config).save_pretrained(out)
-    return out
-
-
-def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a model folder, by name."""
-    return {name: tensor for shard in sorted(folder.glob("*.safetensors")) for name, tensor in load_file(shard).items()}
+def merge(base: Path, adapter: Path, model: Path, stop: Callable[[], bool] = never) -> Weights:
+    """The pass without a GGUF."""
+    return make_weights(base, adapter, model, None, "Q8_0", silent, stop)
 
 
 @pytest.fixture(params=["llama", "sharded", "qwen3", "qwen2", "gemma3", "mistral"])
@@ -62,9 +47,9 @@ def base(request: pytest.FixtureRequest, tiny_base: Callable[[str], Path]) -> Pa
 
 def test_the_streaming_merge_is_pefts_merge_bit_for_bit(base: Path, tmp_path: Path) -> None:
     adapter = save_random_adapter(base, tmp_path / "adapter")
-    merge(base, adapter, tmp_path / "model", silent, never)
+    merge(base, adapter, tmp_path / "model")
     ours = tensors(tmp_path / "model")
-    theirs = PeftModel.from_pretrained(load(base), adapter).merge_and_unload().state_dict()
+    theirs = pefts_merge(base, adapter)
     assert ours.keys() == tensors(base).keys()
     for name, tensor in ours.items():
         assert tensor.dtype == torch.bfloat16
@@ -73,7 +58,7 @@ def test_the_streaming_merge_is_pefts_merge_bit_for_bit(base: Path, tmp_path: Pa
 
 def test_untouched_tensors_headers_and_other_files_are_the_bases_bytes(base: Path, tmp_path: Path) -> None:
     adapter = save_random_adapter(base, tmp_path / "adapter")
-    merge(base, adapter, tmp_path / "model", silent, never)
+    merge(base, adapter, tmp_path / "model")
     before, after = tensors(base), tensors(tmp_path / "model")
     touched = {name for name in before if not before[name].view(torch.int16).equal(after[name].view(torch.int16))}
     assert touched == {name for name in before if name.endswith("_proj.weight")}
@@ -99,7 +84,7 @@ def test_one_and_the_same_model_comes_of_one_file_and_of_several(
 ) -> None:
     adapter = save_random_adapter(tiny_base("llama"), tmp_path / "adapter")
     for kind in ("llama", "sharded"):
-        merge(tiny_base(kind), adapter, tmp_path / kind, silent, never)
+        merge(tiny_base(kind), adapter, tmp_path / kind)
     whole, parts = tensors(tmp_path / "llama"), tensors(tmp_path / "sharded")
     assert whole.keys() == parts.keys()
     assert all(tensor.equal(parts[name]) for name, tensor in whole.items())
@@ -122,7 +107,7 @@ def test_an_adapter_that_is_more_than_plain_lora_is_refused(
 ) -> None:
     adapter = save_random_adapter(tiny_base("mistral"), tmp_path / "adapter", **shape)
     with pytest.raises(MetahumanError, match="more than plain LoRA"):
-        merge(tiny_base("mistral"), adapter, tmp_path / "model", silent, never)
+        merge(tiny_base("mistral"), adapter, tmp_path / "model")
     assert not list(tmp_path.glob("model*"))
 
 
@@ -132,7 +117,7 @@ def test_an_adapter_of_another_base_is_refused(tiny_base: Callable[[str], Path],
     renamed = {name.replace("layers.1.", "layers.7."): tensor for name, tensor in factors.items()}
     save_file(renamed, adapter / "adapter_model.safetensors")
     with pytest.raises(MetahumanError, match="modules that the base lacks"):
-        merge(tiny_base("llama"), adapter, tmp_path / "model", silent, never)
+        merge(tiny_base("llama"), adapter, tmp_path / "model")
     assert not list(tmp_path.glob("model*"))
 
 
@@ -146,13 +131,69 @@ def test_a_quantised_base_is_refused(tiny_base: Callable[[str], Path], tmp_path:
         base / "model.safetensors",
     )
     with pytest.raises(MetahumanError, match="only full-precision bases"):
-        merge(base, adapter, tmp_path / "model", silent, never)
+        merge(base, adapter, tmp_path / "model")
+
+
+def test_factors_of_another_size_are_refused(tiny_base: Callable[[str], Path], tmp_path: Path) -> None:
+    adapter = save_random_adapter(tiny_base("llama"), tmp_path / "adapter")
+    with pytest.raises(MetahumanError, match="does not fit"):
+        merge(tiny_base("wide"), adapter, tmp_path / "model")
+    assert not list(tmp_path.glob("model*"))
+
+
+def test_a_shard_that_is_cut_short_is_refused(tiny_base: Callable[[str], Path], tmp_path: Path) -> None:
+    base = shutil.copytree(tiny_base("sharded"), tmp_path / "base")
+    adapter = save_random_adapter(base, tmp_path / "adapter")
+    shard = max(base.glob("*.safetensors"))
+    os.truncate(shard, shard.stat().st_size - 2)
+    with pytest.raises(MetahumanError, match=f"{shard.name} ends too early"):
+        merge(base, adapter, tmp_path / "model")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"weight_map": []}', '{"weight_map'])
+def test_an_index_that_names_no_files_is_refused(tiny_base: Callable[[str], Path], tmp_path: Path, text: str) -> None:
+    adapter = save_random_adapter(tiny_base("sharded"), tmp_path / "adapter")
+    base = shutil.copytree(tiny_base("sharded"), tmp_path / "base")
+    (base / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+    with pytest.raises(MetahumanError, match="does not say which files hold the weights"):
+        merge(base, adapter, tmp_path / "model")
+
+
+def test_a_base_with_two_sets_of_weights_is_refused(tiny_base: Callable[[str], Path], tmp_path: Path) -> None:
+    adapter = save_random_adapter(tiny_base("llama"), tmp_path / "adapter")
+    base = shutil.copytree(tiny_base("llama"), tmp_path / "base")
+    shutil.copyfile(base / "model.safetensors", base / "model.copy.safetensors")
+    with pytest.raises(MetahumanError, match=r"model\.safetensors and model\.copy\.safetensors both hold"):
+        merge(base, adapter, tmp_path / "model")
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_tensors_of_several_pieces_are_pefts_bit_for_bit_however_many_workers_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    torch.manual_seed(5)
+    weight, a, b = torch.randn(1500, 4096).bfloat16(), torch.randn(16, 4096), torch.randn(1500, 16)
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    base.mkdir()
+    adapter.mkdir()
+    (base / "config.json").write_text("{}", encoding="utf-8")
+    save_file({"up.weight": weight, "norm.weight": torch.ones(7)}, base / "model.safetensors")
+    factors = {f"base_model.model.up.lora_{side}.weight": factor for side, factor in (("A", a), ("B", b))}
+    save_file(factors, adapter / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 16, "lora_alpha": 24}
+    (adapter / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    monkeypatch.setattr(one_pass, "WORKERS", workers)
+    made = merge(base, adapter, tmp_path / "model")
+    merged = tensors(tmp_path / "model")["up.weight"]
+    assert merged.equal((weight.float() + (b @ a) * 1.5).bfloat16())
+    assert made.merged.sha256 == sha256_tree(tmp_path / "model")
+    assert made.merged.size_bytes == size_bytes(tmp_path / "model")
 
 
 def test_a_merge_that_is_stopped_leaves_nothing(tiny_base: Callable[[str], Path], tmp_path: Path) -> None:
     adapter = save_random_adapter(tiny_base("llama"), tmp_path / "adapter")
     with pytest.raises(StoppedError):
-        merge(tiny_base("llama"), adapter, tmp_path / "model", silent, lambda: True)
+        merge(tiny_base("llama"), adapter, tmp_path / "model", stop=lambda: True)
     assert not list(tmp_path.glob("model*"))
 
 

@@ -26,11 +26,9 @@ _CONVERT_AS_QWEN2 = """
 import sys
 from pathlib import Path
 from conversion.base import TextModel
-from metahuman_core.steps import convert_main, quantise_main
+from metahuman_core.steps.weights.make import make_weights
 TextModel.get_vocab_base_pre = lambda self, tokenizer: "qwen2"
-model, full, out = map(Path, sys.argv[1:4])
-convert_main.main(model, full, "bf16", model / "chat_template.jinja")
-sys.exit(quantise_main.main(full, out, "Q8_0", 1))
+make_weights(*map(Path, sys.argv[1:5]), "Q8_0", lambda _: None, lambda: False)
 """
 
 
@@ -63,22 +61,24 @@ def test_the_run_is_listed_as_failed_with_the_reason_and_the_base_stays(failed: 
     assert registry.training_history == ()
     assert registry.current_base_model == registry.original_base_model == "base"
     (entry,) = registry.failed_runs
-    assert (entry.run_label, entry.step, entry.base_model_used) == (failed.run_dir.name, "convert", "base")
+    assert (entry.run_label, entry.step, entry.base_model_used) == (failed.run_dir.name, "weights", "base")
     assert "does not know this model" in entry.reason
 
 
-def test_all_steps_before_it_are_done_and_the_merged_model_loads(failed: Failed) -> None:
+def test_all_steps_before_it_are_done_and_nothing_half_made_is_left(failed: Failed) -> None:
     journal = json.loads((failed.run_dir / "run.json").read_text(encoding="utf-8"))
-    assert list(journal["steps"]) == ["dataset", "train", "evaluate", "merge"]
-    assert isinstance(AutoModelForCausalLM.from_pretrained(failed.run_dir / "model"), Qwen2ForCausalLM)
+    assert list(journal["steps"]) == ["dataset", "train", "evaluate"]
     assert not list(failed.run_dir.glob("*.gguf*"))
+    assert not list(failed.run_dir.glob("model*"))
 
 
 def test_converted_with_qwen2s_splitting_it_has_the_models_tokens_and_logits(
     failed: Failed, aside: Callable[..., str], tmp_path: Path
 ) -> None:
-    model, gguf = failed.run_dir / "model", tmp_path / "model.gguf"
-    aside("-c", _CONVERT_AS_QWEN2, str(model), str(tmp_path / "full.gguf"), str(gguf))
+    model, gguf = tmp_path / "model", tmp_path / "model.gguf"
+    base, adapter = failed.root.folder / "base", failed.run_dir / "adapter"
+    aside("-c", _CONVERT_AS_QWEN2, str(base), str(adapter), str(model), str(gguf))
+    assert isinstance(AutoModelForCausalLM.from_pretrained(model), Qwen2ForCausalLM)
     checked = check_gguf(model, gguf, WeightSettings(), "cpu", lambda _: None, lambda: False)
     assert checked.reasons == ()
     assert checked.mean_kl < 0.01

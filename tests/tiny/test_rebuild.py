@@ -23,6 +23,7 @@ from double import OllamaDouble
 if TYPE_CHECKING:
     from conftest import Root
 
+_REFERENCE = str(Path(__file__).parents[2] / "bench" / "reference_weights.py")
 MORE_MEMORIES = ("My uncle Brito mends nets on the quay.", "I learned to tie a bowline from the harbour master.")
 
 
@@ -70,7 +71,7 @@ def test_an_archived_version_is_rebuilt_bit_for_bit_in_another_folder(
     archive(root, 1)
     ahead = root.metahuman("rebuild", "1", "--dry-run")
     assert ahead.code == 0
-    assert "version 1: model/ is made again\nversion 1: the GGUF is made again\n" in ahead.out
+    assert "version 1: model/ and the GGUF are made again\n" in ahead.out
     assert "of the disk are taken at a time; it took" in ahead.out
     require_here(root, 1, "archived")
     done = root.metahuman("rebuild", "1")
@@ -129,18 +130,18 @@ def test_a_version_on_any_base_is_rebuilt_bit_for_bit(new_root: Callable[[str], 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("quantization", ["Q8_0", "Q4_K_M"])
-def test_the_number_of_threads_changes_no_bit_of_a_gguf(
+@pytest.mark.parametrize("quantization", ["Q6_K", "Q4_K_M"])
+def test_the_number_of_the_quantisers_threads_changes_no_bit_of_a_gguf(
     tiny_base: Callable[[str], Path], aside: Callable[..., str], tmp_path: Path, quantization: str
 ) -> None:
     base = tiny_base("wide")
     full = tmp_path / "full.gguf"
-    template = str(base / "chat_template.jinja")
-    aside("-m", "metahuman_core.steps.convert_main", str(base), str(full), "bf16", template)
+    reference = str(Path(__file__).parents[2] / "bench" / "reference_weights.py")
+    aside(reference, "convert", str(base), str(full), "bf16", str(base / "chat_template.jinja"))
     hashes = set()
     for threads in ("1", "2", "7"):
         out = tmp_path / f"{threads}.gguf"
-        aside("-m", "metahuman_core.steps.quantise_main", str(full), str(out), quantization, threads)
+        aside("-m", "metahuman_core.steps.weights.quantise_main", str(full), str(out), quantization, threads)
         hashes.add(sha256_file(out))
     assert len(hashes) == 1
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from metahuman_core.errors import MetahumanError
-from metahuman_core.ledger import Held, Ledger, ScanReport
+from metahuman_core.held import Held
+from metahuman_core.ledger import Ledger, ScanReport
 from metahuman_core.memories.model import Memory
 from metahuman_core.memories.read import Limits
 from metahuman_core.plan import memory_lines

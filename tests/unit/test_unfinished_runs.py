@@ -14,8 +14,8 @@ import pytest
 from metahuman_core.errors import ConfigError, MetahumanError
 from metahuman_core.journal import Journal
 from metahuman_core.layout import ProfilePaths
+from metahuman_core.looking import sources
 from metahuman_core.plan import Plan
-from metahuman_core.prepare import Wish, command_sha256, sources
 from metahuman_core.registry import Registry, Version, update_registry
 from metahuman_core.settings import ProfileSettings, Settings, TrainingSettings
 from metahuman_core.unfinished import (
@@ -26,6 +26,7 @@ from metahuman_core.unfinished import (
     sweep,
     unfinished_run,
 )
+from metahuman_core.wish import Wish, command_sha256
 
 Clock = Callable[[], datetime]
 LABEL = "2025-03-01-120000-000001"

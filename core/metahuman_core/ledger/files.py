@@ -16,7 +16,7 @@ from metahuman_core.ledger.database import NEARLY_THE_SAME, Changes
 from metahuman_core.ledger.rows import COLUMNS, row_of
 from metahuman_core.memories.model import Memory, Skipped
 from metahuman_core.memories.opened import NO_PERMISSION
-from metahuman_core.memories.read import Limits, read
+from metahuman_core.memories.origin import Limits
 from metahuman_core.memories.walk import FoundFile
 
 _PAGES = (".md", ".markdown", ".txt")
@@ -54,6 +54,8 @@ class Files:
 
     def read_file(self, source: str, found: FoundFile) -> None:
         """Take what a file says."""
+        from metahuman_core.memories.read import read  # where a file is new: the readers of all shapes are many modules
+
         self.read += 1
         self._changes.add(partial(self._clear, source))
         units: set[str] = set()

@@ -23,7 +23,7 @@ from metahuman_core.ledger.folders import Folders
 from metahuman_core.memories.glance import Entry, Glance, entries, glance
 from metahuman_core.memories.model import Skipped
 from metahuman_core.memories.opened import why
-from metahuman_core.memories.read import Limits
+from metahuman_core.memories.origin import Limits
 from metahuman_core.memories.walk import (
     FoundFile,
     against_file,

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from metahuman_core.held import NOTHING_HELD, Held
 from metahuman_core.ledger.database import count, open_database, transaction
 from metahuman_core.ledger.judging import OTHERWISE, Verdicts, judge_all, write_verdicts
 from metahuman_core.ledger.rows import COLUMNS, CURRENT, OLDEST_FIRST, SAID, memory_of
 from metahuman_core.ledger.scan import Scan, ScanReport, Steady
 from metahuman_core.memories.model import Memory, Skipped
-from metahuman_core.memories.read import Limits
+from metahuman_core.memories.origin import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +31,6 @@ class Counts:
     superseded: int
     trained: int
     held: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What is not due although no run of the ancestry trained it: what `runs` (of versions that were rolled back)
-    trained, and none of `kept` (the line that people talk to). Run labels, both.
-    """
-
-    runs: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-
-
-NOTHING_HELD = Held()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +106,10 @@ class Ledger:
         return dict(self._db.execute("SELECT settled, count(*) FROM memories WHERE settled <> '' GROUP BY settled"))
 
     # --- what was trained ---------------------------------------------------------------------------------------
+
+    def adopted(self) -> set[str]:
+        """The runs (labels) of which it is noted what they trained."""
+        return {str(row[0]) for row in self._db.execute("SELECT run_label FROM adopted")}
 
     def adopt(self, run_label: str, memories: Path) -> None:
         """Note what a registered version trained, from its run's `memories.jsonl`. Done once for each run."""

@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import yaml
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,6 +47,8 @@ def front_matter(page: str) -> tuple[JsonObject, str]:
     end = _FRONT_MATTER_END.search(page, 4, _FRONT_MATTER_CHARS)
     if end is None or _HALF_CHARACTER.search(page, 4, end.start()):  # YAML's escapes can make what UTF-8 cannot hold
         return {}, page
+    import yaml  # 20 ms, for pages alone that have such a block
+
     try:
         # BaseLoader builds nothing but strings, lists and mappings, which is less than SafeLoader does.
         fields = yaml.load(page[4 : end.start()], Loader=yaml.BaseLoader)  # noqa: S506

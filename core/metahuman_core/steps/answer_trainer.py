@@ -5,12 +5,11 @@ Invariant: a checkpoint's mark is written after all the rest of it is on the dis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -18,51 +17,32 @@ from metahuman_core.durable import fsync_tree, write_text
 from metahuman_core.errors import MetahumanError
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.steps.cpu import attention_for
-from metahuman_core.steps.encode import IGNORED, Encoded
 from metahuman_core.steps.order import Order
+from metahuman_core.steps.rows import answer_nats, learned_tokens, longest_sample
 
 MARK = "COMPLETE"
 """The file whose presence says that a checkpoint is whole."""
 
 
-class Samples(TorchDataset[dict[str, list[int]]]):
-    """Encoded samples as the Trainer takes them."""
-
-    def __init__(self, encoded: Sequence[Encoded]) -> None:
-        self._encoded = encoded
-
-    def __len__(self) -> int:
-        return len(self._encoded)
-
-    def __getitem__(self, index: int) -> dict[str, list[int]]:
-        return {"input_ids": self._encoded[index].ids, "labels": self._encoded[index].labels}
-
-
-class Collator:
-    """Pads on the right to the longest of the batch."""
-
-    def __init__(self, pad: int) -> None:
-        self._pad = pad
-
-    def __call__(self, rows: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        width = max(len(row["input_ids"]) for row in rows)
-        ids = [row["input_ids"] + [self._pad] * (width - len(row["input_ids"])) for row in rows]
-        labels = [row["labels"] + [IGNORED] * (width - len(row["labels"])) for row in rows]
-        mask = [[1] * len(row["input_ids"]) + [0] * (width - len(row["input_ids"])) for row in rows]
-        return {
-            "input_ids": torch.tensor(ids),
-            "labels": torch.tensor(labels),
-            "attention_mask": torch.tensor(mask),
-        }
-
-
 class AnswerTrainer(Trainer):
     """Computes logits only where a sample of the batch has an answer token to predict: the vocabulary is the cost."""
+
+    # What `compute_loss` gives is a part of the step's mean already, whatever the architecture says of itself.
+    loss_is_scaled_for_ga = True
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         samples: Any = self.train_dataset
         batch_samples = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return Order([len(sample["input_ids"]) for sample in samples], batch_samples, self.args.seed)
+        return Order(samples.lengths(), batch_samples, self.args.seed)
+
+    def _get_num_items_in_batch(self, batch_samples: Any, device: torch.device) -> torch.Tensor:
+        """Of all that make one step: the halves of a batch weigh as in the whole."""
+        return torch.stack([learned_tokens(rows) for rows in batch_samples]).sum().to(device)
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Both passes with one kernel: the backward pass may compute activations again (gradient checkpointing)."""
+        with attention_for(self.args.device, inputs["input_ids"].shape[1]):
+            return super().training_step(model, inputs, num_items_in_batch)
 
     def compute_loss(
         self,
@@ -71,16 +51,14 @@ class AnswerTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        labels = inputs.pop("labels")[:, 1:]
-        predicting = (labels != IGNORED).any(dim=0).nonzero().squeeze(-1)
-        with attention_for(labels.device, labels.shape[1]):
-            outputs = model(**inputs, logits_to_keep=predicting, use_cache=False)
-        wanted = labels[:, predicting]
-        loss = torch.nn.functional.cross_entropy(
-            outputs.logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
-        loss = loss / (num_items_in_batch if num_items_in_batch is not None else (wanted != IGNORED).sum())
-        return (loss, outputs) if return_outputs else loss
+        width = inputs["input_ids"].shape[1]
+        if self.neftune_noise_alpha:
+            # transformers makes the noise smaller the longer the row; what counts is the sample's length.
+            embeddings = model.get_base_model().get_input_embeddings()
+            embeddings.neftune_noise_alpha = self.neftune_noise_alpha * math.sqrt(width / longest_sample(inputs))
+        nats = answer_nats(model, inputs)
+        loss = nats / (num_items_in_batch if num_items_in_batch is not None else learned_tokens(inputs))
+        return (loss, None) if return_outputs else loss
 
 
 class Wires(TrainerCallback):
@@ -89,6 +67,9 @@ class Wires(TrainerCallback):
     def __init__(self, report: Report, stop: StopRequested) -> None:
         self._report = report
         self._stop = stop
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._report(Progress("train", state.global_step, state.max_steps, "steps"))
 
     def on_log(self, args: Any, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any) -> None:
         if logs and "loss" in logs:

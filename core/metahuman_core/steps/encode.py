@@ -12,7 +12,7 @@ no added tokens. (`split_special_tokens=True` splits the template's own tokens a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -228,7 +228,7 @@ def _shorter(text: str) -> str:
     return ""
 
 
-def encode_samples(encoder: ChatEncoder, samples: Sequence[Sample], max_tokens: int) -> list[Encoded]:
-    """Encode samples; one that cannot fit at all is left out."""
+def encode_samples(encoder: ChatEncoder, samples: Iterable[Sample], max_tokens: int) -> Iterator[Encoded]:
+    """Encode samples, one after the other; one that cannot fit at all is left out."""
     encoded = (encoder.encode(sample.turns, max_tokens) for sample in samples)
-    return [e for e in encoded if e is not None]
+    return (e for e in encoded if e is not None)

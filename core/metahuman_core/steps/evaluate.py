@@ -1,4 +1,4 @@
-"""Measures a new adapter against its parent on prompts that neither was trained on. Loads the base once for both."""
+"""Measures a new adapter against its parent on prompts that neither was trained on, on one and the same base."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ from metahuman_core.memories.model import Turn
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.shipped import shipped
 from metahuman_core.steps.cpu import attention_for, fast_matmul
-from metahuman_core.steps.encode import IGNORED, ChatEncoder, encode_samples
-from metahuman_core.steps.loading import choose_device, choose_dtype, load_model, load_tokenizer
+from metahuman_core.steps.encode import ChatEncoder, Encoded, encode_samples
+from metahuman_core.steps.fits import LayOut
+from metahuman_core.steps.loading import Base
+from metahuman_core.steps.model_folder import load_tokenizer
+from metahuman_core.steps.rows import answer_nats, lay_out, packing_of
 from metahuman_core.steps.train import Anchor
 
 _MOST_PROMPTS = 32
@@ -32,21 +35,19 @@ _BATCH = 8
 def evaluate(
     adapter: Path,
     anchor: Anchor,
+    base: Base,
     dataset: Path,
     old_datasets: Sequence[Path],
     stale: frozenset[str],
     system: str,
     max_tokens: int,
-    device_name: str,
     out: Path,
     report: Report,
     stop: StopRequested,
 ) -> Evaluation:
-    """Measure and write `out` (evaluation.json, the verdict included)."""
-    report(Progress("evaluate", note="loading the base"))
-    device = choose_device(device_name)
-    base = load_model(anchor.folder, choose_dtype(device), device)
-    model = PeftModel.from_pretrained(base, adapter, adapter_name="new")
+    """Measure and write `out` (evaluation.json, the verdict included). `base` is afterwards as it was."""
+    report(Progress("evaluate", note="loading the adapter"))
+    model = PeftModel.from_pretrained(base.model(), adapter, adapter_name="new")
     if anchor.warm_start is not None:
         model.load_adapter(str(anchor.warm_start), adapter_name="parent")
     tokenizer = load_tokenizer(anchor.folder)
@@ -56,17 +57,21 @@ def evaluate(
         "old": _some(s for path in old_datasets for s in _probes(read_samples(path)) if s.memory not in stale),
         "general": _general(system),
     }
+    packing, pad = packing_of(model.config), tokenizer.pad_token_id or 0
     total = 2 * sum(map(len, sets.values()))
     done = 0
     measures: dict[str, Measure] = {}
     for name, samples in sets.items():
+        batches = _batches(encoder, samples, max_tokens)
         scores: list[float] = []
         for who in ("parent", "new"):
-            with fast_matmul(device), _speaking(model, who, has_parent=anchor.warm_start is not None):
-                scores.append(_bits_per_byte(model, encoder, samples, max_tokens, tokenizer.pad_token_id or 0, stop))
+            with fast_matmul(model.device), _speaking(model, who, has_parent=anchor.warm_start is not None):
+                nats = _nats(model, batches, lambda rows: lay_out(rows, pad, packing), stop)
+                scores.append(_bits_per_byte(nats, samples))
             done += len(samples)
             report(Progress("evaluate", done, total, "prompts"))
         measures[name] = Measure(len(samples), *scores)
+    model.unload()
     evaluation = Evaluation(**measures)
     verdict = judge(evaluation)
     write_text(out, json.dumps({**as_plain(evaluation), "verdict": as_plain(verdict)}, indent=2) + "\n")
@@ -105,26 +110,37 @@ def _general(system: str) -> list[Sample]:
     ]
 
 
+def _batches(encoder: ChatEncoder, samples: Sequence[Sample], max_tokens: int) -> list[list[Encoded]]:
+    """The same for whoever speaks. Samples of like length together, so that none waits for a longer one."""
+    encoded = sorted(encode_samples(encoder, samples, max_tokens), key=lambda e: len(e.ids))
+    return [encoded[start : start + _BATCH] for start in range(0, len(encoded), _BATCH)]
+
+
 @torch.inference_mode()
-def _bits_per_byte(
-    model: PeftModel, encoder: ChatEncoder, samples: Sequence[Sample], max_tokens: int, pad: int, stop: StopRequested
-) -> float:
-    """Negative log2 likelihood of the answers, over their UTF-8 bytes; 0 for no samples."""
-    nats, size_bytes = 0.0, 0
-    for start in range(0, len(samples), _BATCH):
+def _nats(model: PeftModel, batches: Iterable[list[Encoded]], lay_out: LayOut, stop: StopRequested) -> float:
+    """Negative log likelihood of the answers."""
+    nats = 0.0
+    for batch in batches:
         if stop():
             raise StoppedError("stopped while evaluating", "the same command goes on")
-        batch = samples[start : start + _BATCH]
-        encoded = encode_samples(encoder, batch, max_tokens)
-        size_bytes += sum(len(s.turns[-1].text.encode()) for s in batch)
-        width = max(len(e.ids) for e in encoded)
-        ids = torch.tensor([e.ids + [pad] * (width - len(e.ids)) for e in encoded], device=model.device)
-        mask = torch.tensor([[1] * len(e.ids) + [0] * (width - len(e.ids)) for e in encoded], device=model.device)
-        labels = torch.tensor([e.labels + [IGNORED] * (width - len(e.labels)) for e in encoded], device=model.device)
-        with attention_for(model.device, width):
-            logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
-        loss = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="sum"
-        )
-        nats += float(loss)
+        try:
+            nats += _batch_nats(model, lay_out(batch))
+            continue
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+        # A card that can hold the base in four bits only may not hold a batch's logits.
+        nats += sum(_batch_nats(model, lay_out([one])) for one in batch)
+    return nats
+
+
+def _batch_nats(model: PeftModel, rows: dict[str, torch.Tensor]) -> float:
+    rows = {name: tensor.to(model.device) for name, tensor in rows.items()}
+    with attention_for(model.device, rows["input_ids"].shape[1]):
+        return float(answer_nats(model, rows))
+
+
+def _bits_per_byte(nats: float, samples: Sequence[Sample]) -> float:
+    """Over the answers' UTF-8 bytes; 0 for no samples."""
+    size_bytes = sum(len(s.turns[-1].text.encode()) for s in samples)
     return nats / math.log(2) / size_bytes if size_bytes else 0.0

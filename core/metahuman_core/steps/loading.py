@@ -1,13 +1,20 @@
-"""Loads a base model and its tokenizer, offline, safetensors only, without remote code."""
+"""Loads a base model, offline, safetensors only, without remote code."""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
+from typing import Any
 
+import psutil
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from accelerate.utils import get_max_memory
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from metahuman_core.errors import MetahumanError
+from metahuman_core.settings import QuantizeBase
+from metahuman_core.steps.model_folder import refuse_code
+from metahuman_core.steps.quantised import in_nf4
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -29,26 +36,58 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
 
 
-def refuse_code(folder: Path) -> None:
-    """Refuse a model that brings its own code: it would run with the user's rights. Raises MetahumanError."""
-    if any(folder.glob("*.py")) or '"auto_map"' in (folder / "config.json").read_text(encoding="utf-8"):
-        raise MetahumanError(
-            f"{folder} brings code of its own (*.py or auto_map)", "take a base that transformers knows"
-        )
-    if not any(folder.glob("*.safetensors")):
-        raise MetahumanError(f"{folder} has no safetensors weights", "take a base that has them")
+def load_model(
+    folder: Path, dtype: torch.dtype, device: torch.device, quantize_base: QuantizeBase = "none"
+) -> PreTrainedModel:
+    """The model of a local folder, in evaluation mode, whole on one device."""
+    if quantize_base == "nf4":
+        with in_nf4(dtype) as quantised:
+            return _load(folder, dtype, device_map={"": device}, quantization_config=quantised)
+    return _load(folder, dtype, device_map={"": device})
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a local model folder."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False
-    )
-    return tokenizer
+class Base:
+    """The base that a cycle trains on and measures with: loaded when it is first asked for, and only then.
+
+    Whoever puts an adapter on it takes it off again (peft's `unload`).
+    """
+
+    def __init__(self, folder: Path, device: str, quantize_base: QuantizeBase) -> None:
+        self._folder, self._device, self._quantize_base = folder, device, quantize_base
+        self._model: PreTrainedModel | None = None
+
+    def model(self) -> PreTrainedModel:
+        """The model, without any adapter, in evaluation mode."""
+        if self._model is None:
+            device = choose_device(self._device)
+            self._model = load_model(self._folder, choose_dtype(device), device, self._quantize_base)
+        self._model.eval()  # type: ignore[no-untyped-call]
+        return self._model
+
+    def let_go(self) -> None:
+        """Give its memory back."""
+        self._model = None
+        # A Trainer ties model and hooks into rings, which keep the weights until somebody looks for such.
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
-def load_model(folder: Path, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
-    """The model of a local folder, in evaluation mode."""
+def load_spread(
+    folder: Path, dtype: torch.dtype, device: torch.device, free_bytes: int | None = None
+) -> PreTrainedModel:
+    """The model of a local folder, as much of it on the device as goes there; the same logits, wherever it lies.
+
+    What a card has no room for is kept in memory, and what that has no room for is read from the shards anew, layer by
+    layer. `free_bytes` of memory may be taken: by default half of what is free, the rest is the other programs'.
+    """
+    # Nine tenths of the card: what is computed needs some, too.
+    cards = get_max_memory() if device.type == "cuda" else {}
+    room = {at: size * 9 // 10 for at, size in cards.items() if at != "cpu"}
+    room["cpu"] = psutil.virtual_memory().available // 2 if free_bytes is None else free_bytes
+    return _load(folder, dtype, device_map="auto", max_memory=room)
+
+
+def _load(folder: Path, dtype: torch.dtype, **where_and_how: Any) -> PreTrainedModel:
     refuse_code(folder)
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
@@ -57,7 +96,7 @@ def load_model(folder: Path, dtype: torch.dtype, device: torch.device) -> PreTra
         trust_remote_code=False,
         use_safetensors=True,
         attn_implementation="sdpa",
-        device_map={"": device},
+        **where_and_how,
     )
     model.eval()  # type: ignore[no-untyped-call]
     return model

@@ -9,7 +9,7 @@ from metahuman_core.ollama.modelfile import to_modelfile
 from metahuman_core.ollama.template import derive_go_template
 from metahuman_core.serving import Serving
 from metahuman_core.steps.encode import ChatEncoder
-from metahuman_core.steps.loading import load_tokenizer
+from metahuman_core.steps.model_folder import load_tokenizer
 
 
 def write_modelfile(model: Path, system: str, temperature: float, num_ctx: int, out: Path) -> Serving:

@@ -8,28 +8,34 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from metahuman_core.adapter_config import name_base
-from metahuman_core.dataset.build import read_samples
+from metahuman_core.dataset.build import Sample, read_samples
 from metahuman_core.durable import making, sha256_file, size_bytes, write_text
 from metahuman_core.errors import MetahumanError, StoppedError
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.results import Adapter
 from metahuman_core.settings import TrainingSettings
-from metahuman_core.steps.answer_trainer import MARK, AnswerTrainer, Collator, Samples, Wires
+from metahuman_core.steps.answer_trainer import MARK, AnswerTrainer, Wires
 from metahuman_core.steps.cpu import fast_matmul
-from metahuman_core.steps.encode import ChatEncoder, Encoded, encode_samples
-from metahuman_core.steps.loading import choose_device, choose_dtype, load_model, load_tokenizer
+from metahuman_core.steps.encode import ChatEncoder, encode_samples
+from metahuman_core.steps.fits import Fits, LayOut
+from metahuman_core.steps.fused_lora import fused_lora
+from metahuman_core.steps.loading import Base
 from metahuman_core.steps.loss_curve import loss_svg
-
-_HALVINGS = 4
+from metahuman_core.steps.model_folder import load_tokenizer
+from metahuman_core.steps.rows import lay_out, packing_of
+from metahuman_core.steps.samples import Samples, write_samples
+from metahuman_core.steps.saved_bytes import recomputing
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +49,45 @@ class Anchor:
 
 
 def train(
-    dataset: Path, anchor: Anchor, recipe: TrainingSettings, run_dir: Path, report: Report, stop: StopRequested
+    dataset: Path,
+    anchor: Anchor,
+    base: Base,
+    recipe: TrainingSettings,
+    run_dir: Path,
+    remembered: Path,
+    report: Report,
+    stop: StopRequested,
 ) -> Adapter:
-    """Make `run_dir/adapter`, `train-log.jsonl` and `loss.svg`. Raises StoppedError after writing a checkpoint."""
-    report(Progress("train", note="loading the base"))
+    """Make `run_dir/adapter`, `train-log.jsonl` and `loss.svg`. Raises StoppedError after writing a checkpoint.
+
+    `base` stays loaded, and is afterwards as it was. `remembered`: the file with what training needed of memory.
+    """
     tokenizer = load_tokenizer(anchor.folder)
-    samples = [s for s in read_samples(dataset) if s.split == "train"]
-    encoded = encode_samples(ChatEncoder(tokenizer), samples, recipe.max_tokens)
-    if not encoded:
+    # Another dataset, or another length, has other tokens.
+    folder = run_dir / "samples" / f"{sha256_file(dataset)[:16]}-{recipe.max_tokens}"
+    samples = _tokenised(dataset, tokenizer, recipe.max_tokens, folder, report, stop)
+    if not samples:
         raise MetahumanError("no sample is left to train on", "see the reasons in `metahuman status`")
-    device = choose_device(recipe.device)
-    micro = recipe.batch_samples
-    for _ in range(_HALVINGS + 1):
-        set_seed(recipe.seed)
-        model = _with_adapter(anchor, recipe, device)
-        try:
-            trainer = _run(model, encoded, tokenizer.pad_token_id or 0, recipe, micro, run_dir, report, stop)
-            break
-        except torch.OutOfMemoryError:
-            if micro == 1:
-                raise
-            micro = max(1, micro // 2)
-            report(Progress("train", note=f"out of memory: {micro} samples at a time from here"))
-    else:
-        raise MetahumanError("the base does not fit into memory for training", "take a smaller base or max_tokens")
+    report(Progress("train", note="loading the base"))
+    fits = Fits(samples, f"{anchor.name}@{anchor.revision}", recipe, run_dir, remembered, report)
+    pad = tokenizer.pad_token_id or 0
+    while (trained := _trained(samples, pad, anchor, base, fits, recipe, run_dir, report, stop)) is None:
+        # Loaded anew: a broken-off Trainer leaves its hooks on the model.
+        base.let_go()
+        if not fits.go_down():
+            in_four_bits = "" if recipe.quantize_base == "nf4" else 'set training.quantize_base = "nf4", '
+            raise MetahumanError(
+                "memory has no room for a training step of one sample",
+                f"lower training.max_tokens, {in_four_bits}or take a smaller base",
+            )
+    model, trainer = trained
     log = [entry for entry in trainer.state.log_history if "loss" in entry]
-    with making(run_dir / "adapter") as partial:
+    with making(run_dir / "adapter") as folder:
         # The embeddings are never trained; else peft asks the Hub whether the vocabulary changed.
-        model.save_pretrained(str(partial), save_embedding_layers=False)
-        (partial / "README.md").unlink(missing_ok=True)
-        name_base(partial, anchor.name, anchor.revision)
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)
+        name_base(folder, anchor.name, anchor.revision)
+    model.unload()
     write_text(run_dir / "train-log.jsonl", "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in log))
     write_text(run_dir / "loss.svg", loss_svg([(int(e["step"]), float(e["loss"])) for e in log]))
     tail = log[-max(1, len(log) // 10) :]
@@ -81,16 +96,64 @@ def train(
         sha256=sha256_file(weights),
         size_bytes=size_bytes(weights.parent),
         steps=trainer.state.global_step,
-        samples=len(encoded),
+        samples=len(samples),
         final_loss=sum(float(e["loss"]) for e in tail) / len(tail),
     )
 
 
-def _with_adapter(anchor: Anchor, recipe: TrainingSettings, device: torch.device) -> PeftModel:
-    base = load_model(anchor.folder, choose_dtype(device), device)
-    base.config.use_cache = False
+def _tokenised(
+    dataset: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int,
+    folder: Path,
+    report: Report,
+    stop: StopRequested,
+) -> Samples:
+    """What is trained of the dataset, from `folder` where it lies there already. Raises StoppedError."""
+
+    def trained() -> Iterator[Sample]:
+        for sample in read_samples(dataset):
+            if stop():
+                raise StoppedError("stopped while tokenising", "the same command goes on")
+            if sample.split == "train":
+                yield sample
+
+    if not folder.is_dir():
+        report(Progress("train", note="tokenising the samples"))
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_samples(folder, encode_samples(ChatEncoder(tokenizer), trained(), max_tokens))
+    return Samples(folder)
+
+
+def _trained(
+    samples: Samples,
+    pad: int,
+    anchor: Anchor,
+    base: Base,
+    fits: Fits,
+    recipe: TrainingSettings,
+    run_dir: Path,
+    report: Report,
+    stop: StopRequested,
+) -> tuple[PeftModel, Trainer] | None:
+    """The model with the adapter as it was trained; None where memory ran out, with nothing of it held any more."""
+    try:
+        model = _with_adapter(base, anchor, recipe)
+        collate = partial(lay_out, pad=pad, packing=packing_of(model.config))
+        with fused_lora(model):
+            fit = fits.fit(model, collate)
+            with recomputing(model) if fit.recompute else nullcontext():
+                return model, _run(model, samples, collate, recipe, fit.rows, run_dir, report, stop)
+    except torch.OutOfMemoryError:
+        return None
+
+
+def _with_adapter(base: Base, anchor: Anchor, recipe: TrainingSettings) -> PeftModel:
+    model = base.model()
+    # Behind the load, so that the bits are the same whether something was loaded or not.
+    set_seed(recipe.seed)
     if anchor.warm_start is not None:
-        return PeftModel.from_pretrained(base, anchor.warm_start, is_trainable=True)
+        return PeftModel.from_pretrained(model, anchor.warm_start, is_trainable=True)
     shape = LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
@@ -98,36 +161,38 @@ def _with_adapter(anchor: Anchor, recipe: TrainingSettings, device: torch.device
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(base, shape)
+    return get_peft_model(model, shape)
 
 
 def _run(
     model: PeftModel,
-    encoded: Sequence[Encoded],
-    pad: int,
+    samples: Samples,
+    collate: LayOut,
     recipe: TrainingSettings,
-    micro: int,
+    rows: int,
     run_dir: Path,
     report: Report,
     stop: StopRequested,
 ) -> Trainer:
     checkpoints = run_dir / "checkpoints"
-    per_epoch = -(-len(encoded) // recipe.batch_samples)
+    per_epoch = -(-len(samples) // recipe.batch_samples)
     steps = max(1, round(per_epoch * recipe.epochs))
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=max(1, recipe.batch_samples // micro),
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=recipe.batch_samples // rows,
         max_steps=steps,
         learning_rate=recipe.learning_rate or rate_for(model.config.get_text_config().hidden_size),
         lr_scheduler_type="cosine",
         warmup_steps=round(steps * recipe.warmup_ratio),
         weight_decay=recipe.weight_decay,
-        optim="adamw_torch",
+        optim="adamw_torch_fused",
         max_grad_norm=1.0,
         neftune_noise_alpha=recipe.embedding_noise or None,
         logging_strategy="steps",
         logging_steps=1,
+        # A loss that is no number would be left out of the log, and nobody would stop.
+        logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=recipe.checkpoint_every_steps,
         save_total_limit=2,
@@ -140,11 +205,13 @@ def _run(
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
+    # One card: several would each take a part of a packed row.
+    arguments._n_gpu = min(1, arguments.n_gpu)  # noqa: SLF001
     trainer = AnswerTrainer(
         model=model,
         args=arguments,
-        train_dataset=Samples(encoded),
-        data_collator=Collator(pad),
+        train_dataset=samples,
+        data_collator=collate,
         callbacks=[Wires(report, stop)],
     )
     trainer.remove_callback(PrinterCallback)

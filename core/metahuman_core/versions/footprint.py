@@ -8,7 +8,9 @@ Ollama has for itself is Ollama's, and does not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +79,21 @@ def taken_bytes(files: Iterable[File]) -> int:
 
 def _files(path: Path, shared: int = 0) -> tuple[File, ...]:
     """`path`, or all files below it. `shared`: how many of the other names are Ollama's, if there are any."""
-    found = sorted(path.rglob("*")) if path.is_dir() and not path.is_symlink() else [path]
-    stats = [file.lstat() for file in found if file.is_symlink() or file.is_file()]
-    return tuple(File(s.st_dev, s.st_ino, max(1, s.st_nlink - shared), s.st_size) for s in stats)
+    status = _status(path)
+    below = map(_status, _below(path)) if status and stat.S_ISDIR(status.st_mode) else (status,)
+    found = (s for s in below if s and (stat.S_ISREG(s.st_mode) or stat.S_ISLNK(s.st_mode)))
+    return tuple(File(s.st_dev, s.st_ino, max(1, s.st_nlink - shared), s.st_size) for s in found)
+
+
+def _below(folder: Path) -> Iterator[str]:
+    """All that lies below a folder. (By the names alone: `status` asks for a hundred versions.)"""
+    for at, folders, names in os.walk(folder):
+        yield from (f"{at}/{name}" for name in (*folders, *names))
+
+
+def _status(path: Path | str) -> os.stat_result | None:
+    """What the system says of it, and not of what it links to; None where it is not there, or there no more."""
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

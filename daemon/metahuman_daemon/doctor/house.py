@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from metahuman_core.config import refuse_clashes
 from metahuman_core.errors import MetahumanError
 from metahuman_core.lineage import choose_start
+from metahuman_core.looking import sources
 from metahuman_core.preflight import next_version_bytes
-from metahuman_core.prepare import sources
 from metahuman_core.registry import FALLBACK_BASE, Registry, load_registry
 from metahuman_core.settings import Settings, check_profile_name
 from metahuman_core.unfinished import unfinished_run

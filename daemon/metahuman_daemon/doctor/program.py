@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from metahuman_core.converter import require_converter
-from metahuman_core.errors import MetahumanError
+from metahuman_core.errors import ConfigError, MetahumanError
+from metahuman_core.qlora import bitsandbytes_version, require_qlora
 from metahuman_core.settings import Settings
 from metahuman_daemon.doctor.finding import Finding
 
@@ -52,6 +53,17 @@ def torch(_: Settings, dev: Path = Path("/dev")) -> Iterator[Finding]:
         yield Finding(
             "error", f"there is an NVIDIA card, and torch {version} cannot use it", "install a CUDA build of torch"
         )
+
+
+def qlora(settings: Settings) -> Iterator[Finding]:
+    """Whether what quantises the base is installed, where it is wanted."""
+    try:
+        require_qlora(settings.training)
+    except ConfigError as error:
+        yield Finding("error", error.message, error.hint)
+    else:
+        if settings.training.quantize_base != "none":
+            yield Finding("ok", f"bitsandbytes {bitsandbytes_version()}: the base is trained on in 4 bit")
 
 
 def notifications(settings: Settings) -> Iterator[Finding]:

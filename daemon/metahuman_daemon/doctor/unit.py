@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metahuman_core.errors import MetahumanError
-from metahuman_core.prepare import sources
+from metahuman_core.looking import sources
 from metahuman_core.settings import Settings
 from metahuman_daemon.doctor.finding import Finding
 from metahuman_daemon.options import known_profiles

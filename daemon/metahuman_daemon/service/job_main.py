@@ -23,11 +23,11 @@ from metahuman_core.errors import BusyError, KilledError, MetahumanError, Passin
 from metahuman_core.layout import cycle_lock_path
 from metahuman_core.locks import cycle_lock
 from metahuman_core.parent_death import die_with_parent
-from metahuman_core.prepare import Wish
 from metahuman_core.progress import Progress
 from metahuman_core.publishing import verify_published
 from metahuman_core.settings import Settings
 from metahuman_core.tidying import tidy
+from metahuman_core.wish import Wish
 from metahuman_daemon.clock import now
 from metahuman_daemon.failures import as_failure
 from metahuman_daemon.fine_tune import fine_tune

@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 
 from metahuman_core.errors import MetahumanError
-from metahuman_core.prepare import memory_folders
+from metahuman_core.looking import memory_folders
 from metahuman_core.settings import Settings
 from metahuman_daemon.service.seeing import Eyes, Seen
 from metahuman_daemon.service.steady import Steady

@@ -5,7 +5,6 @@ Invariant: a folder that is missing stops everything and changes nothing: what w
 
 from __future__ import annotations
 
-import ctypes
 import shutil
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -16,10 +15,10 @@ from pathlib import Path
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Counts, Ledger
 from metahuman_core.lineage import base_name, held_memories, learned_ancestry, next_ancestry
+from metahuman_core.looking import look, missing_sources
 from metahuman_core.memories.model import Skipped
 from metahuman_core.memories.walk import FoundFile
 from metahuman_core.preflight import next_version_bytes
-from metahuman_core.prepare import look, missing_sources
 from metahuman_core.registry import Registry, load_registry
 from metahuman_core.settings import Settings
 from metahuman_core.unfinished import unfinished_run
@@ -73,6 +72,8 @@ class Eyes:
 
     def let_go(self) -> None:
         """Give memory back that is not needed until the next look."""
+        import ctypes
+
         self._ledger.let_go()
         with suppress(AttributeError):  # musl has none
             ctypes.CDLL(None).malloc_trim(0)

@@ -11,6 +11,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -72,12 +73,15 @@ class ProfileStatus:
     daemon: DaemonStatus | None
 
 
-_ADAPTER = TypeAdapter(ProfileStatus)
+@cache
+def _adapter() -> TypeAdapter[ProfileStatus]:
+    """Made where it is used: for `status` without a daemon, nobody needs it."""
+    return TypeAdapter(ProfileStatus)
 
 
 def as_json(status: ProfileStatus) -> str:
     """As it is in the file."""
-    return _ADAPTER.dump_json(status, indent=2).decode()
+    return _adapter().dump_json(status, indent=2).decode()
 
 
 def write_status(paths: ProfilePaths, status: ProfileStatus) -> None:
@@ -101,7 +105,7 @@ def read_status(paths: ProfilePaths) -> ProfileStatus | None:
     if not is_alive(paths.root):
         return None
     try:
-        return _ADAPTER.validate_json(_path(paths).read_bytes())
+        return _adapter().validate_json(_path(paths).read_bytes())
     except (OSError, ValidationError):
         return None
 

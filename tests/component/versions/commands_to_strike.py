@@ -14,7 +14,7 @@ from striking import Ended, Stand
 from metahuman_core.durable import remove, sha256_file
 from metahuman_core.layout import reserve_path
 from metahuman_core.registry import update_registry
-from metahuman_core.versions.rebuilding.remaking import Order
+from metahuman_core.versions.rebuilding.order import Order
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "ollama"))  # the tests are no package
 

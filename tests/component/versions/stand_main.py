@@ -18,9 +18,10 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "saboteur"))
 
-from stand_ins import make_gguf, merge
+from stand_ins import make_weights
 
-from metahuman_core.versions.rebuilding.remaking import read_order, remake
+from metahuman_core.versions.rebuilding.order import read_order
+from metahuman_core.versions.rebuilding.remaking import remake
 from metahuman_daemon import cli, fine_tune, having, moving, retention, view
 from saboteur import Saboteur
 
@@ -73,7 +74,7 @@ def _do(order: dict[str, Any]) -> None:
         sys.argv = ["metahuman", *order["words"], "--config", "config.toml"]
         cli.main()
     else:
-        remake(read_order(order["remake"]), merge, make_gguf, lambda _: None, lambda: False)
+        remake(read_order(order["remake"]), make_weights, lambda _: None, lambda: False)
 
 
 if __name__ == "__main__":

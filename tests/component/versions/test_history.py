@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from made_up_root import PROFILE, MadeUpRoot
+from rich.cells import cell_len
 
 from metahuman_core.durable import size_bytes
 from metahuman_core.registry import update_registry
@@ -71,3 +72,21 @@ def test_programs_are_told_the_same(root: MadeUpRoot) -> None:
     assert [number for number in now_of if now_of[number]["pinned"]] == [1]
     assert told["current_base_model"] == root.version(4).output_model_path
     assert PROFILE in told["current_base_model"]
+
+
+def test_columns_stand_below_each_other_whatever_the_base_is_called(root: MadeUpRoot) -> None:
+    root.edit(1, base_model_used="模型/\x1b[31m[bold]")
+    lines = as_text(root.registry, root.paths, 200).splitlines()
+    assert r"模型/\x1b[31m[bold]" in lines[1]
+    assert "\x1b" not in lines[1]
+    assert (
+        len({cell_len(line[: line.index(word)]) for line, word in zip(lines, ["mode", *["all"] * 4], strict=False)})
+        == 1
+    )
+
+
+def test_a_bold_head_takes_no_more_room(root: MadeUpRoot) -> None:
+    plain = as_text(root.registry, root.paths, 200).splitlines()
+    width = max(map(len, plain))
+    bold = as_text(root.registry, root.paths, width, bold=True).splitlines()
+    assert bold == [f"\x1b[1m{plain[0]}\x1b[0m", *plain[1:]]

@@ -16,10 +16,11 @@ from metahuman_core.durable import partial_of, sha256_file, sha256_tree
 from metahuman_core.errors import MetahumanError, PassingError
 from metahuman_core.publishing import serving_of
 from metahuman_core.registry import Registry, Version
-from metahuman_core.results import Gguf, Merged
+from metahuman_core.results import Gguf, Merged, Weights
 from metahuman_core.versions.importing.copying import Copy, carry_out, require_room
 from metahuman_core.versions.importing.taking_over import take_over
-from metahuman_core.versions.rebuilding.remaking import Order, remake
+from metahuman_core.versions.rebuilding.order import Order
+from metahuman_core.versions.rebuilding.remaking import remake
 from metahuman_core.versions.sane import faults
 from metahuman_daemon.cli import app
 from metahuman_daemon.clock import now
@@ -446,16 +447,16 @@ def test_a_gguf_that_never_was_is_made_of_the_model_and_entered(here: Originals)
     assert (here.root.version(1).storage, here.root.version(1).gguf_sha256) == ("full", "")
     shown(here.root, "verify")
 
-    def make_gguf(model: Path, out: Path, quantization: str, *_: object) -> Gguf:
-        assert (model, quantization) == (here.root.parts(1).model, "Q8_0")
+    def make_weights(
+        base: Path, adapter: Path | None, model: Path | None, out: Path | None, quantization: str, *_: object
+    ) -> Weights:
+        assert (base, adapter, model, quantization) == (here.root.parts(1).model, None, None, "Q8_0")
+        assert out is not None
         out.write_bytes(gguf)
-        return Gguf(sha256_file(out), len(gguf), quantization)
-
-    def merge(*_: object) -> Merged:
-        raise AssertionError("its model/ is here")
+        return Weights(Merged("the hash of its weights", 1), Gguf(sha256_file(out), len(gguf), quantization))
 
     order = Order(here.folder, "ines", here.path, None, 1, "serving")
-    remake(order, merge, make_gguf, lambda _: None, lambda: False)
+    remake(order, make_weights, lambda _: None, lambda: False)
     version = here.root.version(1)
     assert (version.storage, version.gguf_bytes) == ("full", len(gguf))
     assert version.gguf_sha256 == sha256_file(here.root.parts(1).gguf)

@@ -23,9 +23,9 @@ from metahuman_core.journal import Journal
 from metahuman_core.layout import cycle_lock_path
 from metahuman_core.ledger import Ledger
 from metahuman_core.locks import cycle_lock
+from metahuman_core.looking import look
 from metahuman_core.ollama.client import OllamaClient
 from metahuman_core.plan import memory_lines, read_plan
-from metahuman_core.prepare import look
 from metahuman_core.publishing import due_publications, verify_published
 from metahuman_core.serving import SERVING
 from metahuman_daemon.clock import now

@@ -62,9 +62,8 @@ def test_a_dry_run_says_what_would_be_made_and_changes_nothing(made_up: MakeUp, 
     assert ended.code == 0
     assert ended.said.splitlines() == [
         "version 1: model/ is made again, for version 2's",
-        "version 2: model/ is made again, for the GGUF",
         "version 2: the GGUF is made again",
-        "version 2: 13.02 GiB are read and 7.02 GiB written, at most 5.02 GiB of the disk are taken at a time",
+        "version 2: 4.00 GiB are read and 3.00 GiB written, at most 3.00 GiB of the disk are taken at a time",
     ]
     assert root.files() == before
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from after_a_strike import wrongs
 from made_up_root import MadeUpRoot
-from stand_ins import make_gguf, merge
+from stand_ins import MakesWeights, make_weights
 from striking import Ended, Stand, copied
 
 from metahuman_core.durable import remove, sha256_file, sha256_tree
 from metahuman_core.errors import MetahumanError, StoppedError
 from metahuman_core.fingerprint import fingerprint
-from metahuman_core.progress import Report, StopRequested
+from metahuman_core.progress import StopRequested
 from metahuman_core.registry import Version
-from metahuman_core.results import Gguf, Merged
+from metahuman_core.results import Weights
+from metahuman_core.versions.rebuilding.order import Order, read_order
 from metahuman_core.versions.rebuilding.planning import To
-from metahuman_core.versions.rebuilding.remaking import MakeGguf, Merge, Order, read_order, remake
+from metahuman_core.versions.rebuilding.remaking import MakeWeights, remake
 
 MakeUp = Callable[..., MadeUpRoot]
 
@@ -34,11 +36,10 @@ def had(
     to: To = "full",
     *,
     accept: bool = False,
-    merging: Merge = merge,
-    converting: MakeGguf = make_gguf,
+    making: MakeWeights = make_weights,
     stop: StopRequested = lambda: False,
 ) -> Version:
-    return remake(order(root, number, to, accept=accept), merging, converting, lambda _: None, stop)
+    return remake(order(root, number, to, accept=accept), making, lambda _: None, stop)
 
 
 def archive(root: MadeUpRoot, *numbers: int) -> None:
@@ -55,25 +56,23 @@ def names(root: MadeUpRoot, number: int) -> set[str]:
     return {path.name for path in root.parts(number).run_dir.iterdir()} - always
 
 
-class OtherTorch:
-    """Merges as the stand-in does, with another last bit; and says which torch it is."""
-
-    def __init__(self, bit: bytes = b"+") -> None:
-        self.bit = bit
-
-    def __call__(self, base: Path, adapter: Path, out: Path, report: Report, stop: StopRequested, /) -> Merged:
-        merged = merge(base, adapter, out, report, stop)
-        with (out / "model.safetensors").open("r+b") as file:
-            file.write(self.bit)
-        return replace(merged, sha256=sha256_tree(out), made_with="torch 9")
+OTHER_TORCH = MakesWeights(b"+")
+OTHER_LLAMA = MakesWeights(other_llama=True)
+OTHER_BOTH = MakesWeights(b"+", other_llama=True)
 
 
-def other_llama(model: Path, out: Path, quantization: str, report: Report, stop: StopRequested, /) -> Gguf:
-    """Convert as the stand-in does, and the bytes of the model change those of the GGUF, as in life."""
-    made = make_gguf(model, out, quantization, report, stop)
-    with out.open("ab") as file:
-        file.write(sha256_tree(model).encode())
-    return replace(made, sha256=sha256_file(out), size_bytes=out.stat().st_size)
+class Passes:
+    """Makes weights as the stand-in does, and remembers what each pass read, and which parts it wrote."""
+
+    def __init__(self, makes: MakesWeights = make_weights) -> None:
+        self.told: list[tuple[Path, set[str]]] = []
+        self._makes = makes
+
+    def __call__(
+        self, base: Path, adapter: Path | None, model: Path | None, gguf: Path | None, quantization: str, *_: object
+    ) -> Weights:
+        self.told.append((base, {part for part, out in (("model", model), ("gguf", gguf)) if out}))
+        return self._makes(base, adapter, model, gguf, quantization)
 
 
 @pytest.mark.parametrize(("to", "there"), [("full", {"model", "model.gguf"}), ("serving", {"model.gguf"})])
@@ -89,16 +88,54 @@ def test_an_archived_version_is_had_again(made_up: MakeUp, to: To, there: set[st
     assert not root.parts(1).has_model() or sha256_tree(root.parts(1).model) == before.model_sha256
 
 
+@pytest.mark.parametrize(("to", "parts"), [("full", {"model", "gguf"}), ("serving", {"gguf"})])
+def test_what_is_wanted_is_made_in_one_pass_over_the_base(made_up: MakeUp, to: To, parts: set[str]) -> None:
+    root = made_up(1)
+    archive(root, 1)
+    passes = Passes()
+    had(root, 1, to, making=passes)
+    assert [written for _, written in passes.told] == [parts]
+
+
+def test_the_hash_of_a_model_that_is_not_written_must_be_the_registered_one_too(made_up: MakeUp) -> None:
+    root = made_up(1)
+    archive(root, 1)
+    before = root.registry
+    with pytest.raises(MetahumanError, match="model/ comes out otherwise than it was registered") as refused:
+        had(root, 1, "serving", making=OTHER_BOTH)
+    assert refused.value.message.endswith("/model.differs.gguf")
+    assert root.registry == before
+    assert names(root, 1) == {"model.differs.gguf"}
+    with pytest.raises(MetahumanError, match="model/ comes out otherwise than it was registered"):
+        had(root, 1, "serving", making=OTHER_TORCH)
+    assert not root.parts(1).has_gguf(), "nothing gets its name that was made of another model"
+    entered = had(root, 1, "serving", accept=True, making=OTHER_BOTH)
+    assert names(root, 1) == {"model.gguf"}
+    assert entered.gguf_sha256 == sha256_file(root.parts(1).gguf) != entered.gguf_sha256_first
+
+
+def test_it_is_said_what_the_parts_were_made_with_by_journals_of_now_and_of_before(made_up: MakeUp) -> None:
+    root = made_up(1)
+    archive(root, 1)
+    path = root.parts(1).run_dir / "run.json"
+    journal = json.loads(path.read_text(encoding="utf-8"))
+    for name, result in (("merge", {"made_with": "torch 7"}), ("weights", {"merged": {"made_with": "torch 8"}})):
+        journal["steps"][name] = {"inputs_sha256": "", "result": result, "done_at": "2031-01-01T00:00:00Z"}
+        path.write_text(json.dumps(journal), encoding="utf-8")
+        with pytest.raises(
+            MetahumanError, match=f"it was made with {result.get('made_with', 'torch 8')}, and now with"
+        ):
+            had(root, 1, making=OTHER_TORCH)
+
+
 def test_only_what_lacks_is_made(made_up: MakeUp) -> None:
     root = made_up(1)
     remove(root.parts(1).gguf)
     root.edit(1, storage="full")
     inode = root.parts(1).model.stat().st_ino
-
-    def never(*_: object) -> Merged:
-        raise AssertionError("model/ is here")
-
-    assert had(root, 1, merging=never).storage == "full"
+    passes = Passes()
+    assert had(root, 1, making=passes).storage == "full"
+    assert passes.told == [(root.parts(1).model, {"gguf"})]
     assert root.parts(1).model.stat().st_ino == inode
     assert sha256_file(root.parts(1).gguf) == root.version(1).gguf_sha256
 
@@ -107,16 +144,18 @@ def test_a_chain_is_made_from_its_innermost_and_leaves_nothing_of_what_lies_betw
     root = made_up(4, chained=True)
     archive(root, 1, 2, 3)
     most = 0
+    passes = Passes()
 
-    def counting(base: Path, adapter: Path, out: Path, report: Report, stop: StopRequested, /) -> Merged:
+    def counting(base: Path, adapter: Path | None, model: Path | None, *others: Any) -> Weights:
         nonlocal most
-        merged = merge(base, adapter, out, report, stop)
+        weights = passes(base, adapter, model, *others)
         models = {path.parent for path in root.paths.runs.rglob("config.json")} - {root.parts(4).model}
         most = max(most, len(models))
-        return merged
+        return weights
 
-    assert had(root, 3, "serving", merging=counting).storage == "serving"
+    assert had(root, 3, "serving", making=counting).storage == "serving"
     assert most == 2
+    assert [parts for _, parts in passes.told] == [{"model"}, {"model"}, {"gguf"}]
     assert [names(root, number) for number in (1, 2, 3)] == [set(), set(), {"model.gguf"}]
     assert [root.version(number).storage for number in (1, 2)] == ["archived", "archived"]
 
@@ -126,7 +165,7 @@ def test_what_differs_is_kept_apart_and_nothing_is_replaced(made_up: MakeUp) -> 
     archive(root, 1)
     before = root.registry
     with pytest.raises(MetahumanError, match="model/ comes out otherwise than it was registered") as refused:
-        had(root, 1, merging=OtherTorch())
+        had(root, 1, making=OTHER_TORCH)
     assert str(root.folder) not in refused.value.message
     assert refused.value.message.endswith("/model.differs")
     assert "metahuman rebuild 1 --accept" in refused.value.hint
@@ -140,12 +179,11 @@ def test_what_differs_is_taken_when_it_is_accepted_with_the_old_hashes_kept(made
     root.edit(1, ollama_blob="abc", publication="done")
     first = root.version(1)
     with pytest.raises(MetahumanError):
-        had(root, 1, merging=OtherTorch(), converting=other_llama)
-
-    def never(*_: object) -> Merged:
-        raise AssertionError("it lies apart, and is taken from there")
-
-    entered = had(root, 1, accept=True, merging=never, converting=other_llama)
+        had(root, 1, making=OTHER_BOTH)
+    assert names(root, 1) == {"model.differs", "model.differs.gguf"}
+    passes = Passes(OTHER_LLAMA)
+    entered = had(root, 1, accept=True, making=passes)
+    assert passes.told == [(root.parts(1).run_dir / "model.differs", {"gguf"})]
     assert entered.storage == "full"
     assert names(root, 1) == {"model", "model.gguf"}
     assert entered.model_sha256 == sha256_tree(root.parts(1).model) != first.model_sha256
@@ -155,7 +193,7 @@ def test_what_differs_is_taken_when_it_is_accepted_with_the_old_hashes_kept(made
     assert (entered.ollama_blob, entered.publication) == ("", "due")
     # From here that is what it is rebuilt to.
     archive(root, 1)
-    assert had(root, 1, merging=OtherTorch(), converting=other_llama).storage == "full"
+    assert had(root, 1, making=OTHER_BOTH).storage == "full"
 
 
 def test_accepting_again_keeps_the_hashes_of_the_first_time(made_up: MakeUp) -> None:
@@ -163,7 +201,7 @@ def test_accepting_again_keeps_the_hashes_of_the_first_time(made_up: MakeUp) -> 
     first = root.version(1)
     for bit in (b"1", b"2"):
         archive(root, 1)
-        had(root, 1, accept=True, merging=OtherTorch(bit), converting=other_llama)
+        had(root, 1, accept=True, making=MakesWeights(bit, other_llama=True))
     assert root.version(1).model_sha256_first == first.model_sha256
     assert root.version(1).gguf_sha256_first == first.gguf_sha256
 
@@ -172,7 +210,7 @@ def test_accepting_for_serving_keeps_the_gguf_alone(made_up: MakeUp) -> None:
     root = made_up(1)
     archive(root, 1)
     first = root.version(1)
-    entered = had(root, 1, "serving", accept=True, merging=OtherTorch(), converting=other_llama)
+    entered = had(root, 1, "serving", accept=True, making=OTHER_BOTH)
     assert (entered.storage, names(root, 1)) == ("serving", {"model.gguf"})
     assert entered.model_sha256 != entered.model_sha256_first == first.model_sha256
 
@@ -181,7 +219,7 @@ def test_only_the_version_that_was_named_is_accepted(made_up: MakeUp) -> None:
     root = made_up(2, chained=True)
     archive(root, 1, 2)
     with pytest.raises(MetahumanError, match="version 1's model/ comes out otherwise") as refused:
-        had(root, 2, accept=True, merging=OtherTorch())
+        had(root, 2, accept=True, making=OTHER_TORCH)
     assert "metahuman rebuild 1 --accept" in refused.value.hint
     assert root.version(2).model_sha256_first == ""
 
@@ -191,15 +229,15 @@ def test_what_stands_on_an_accepted_model_stands_on_that_from_here(made_up: Make
     archive(root, 1, 2)
     pinned = root.version(2).anchor_revision
     other = root.version(3)
-    had(root, 1, accept=True, merging=OtherTorch(), converting=other_llama)
+    had(root, 1, accept=True, making=OTHER_BOTH)
     two = root.version(2)
     assert two.anchor_revision == fingerprint(root.parts(1).model) != pinned
     assert two.anchor_revision_first == pinned
     assert root.version(3) == other
     # Its own model/ comes out otherwise then, and that is asked for by itself.
     with pytest.raises(MetahumanError, match="version 2's model/ comes out otherwise"):
-        had(root, 2, merging=OtherTorch())
-    assert had(root, 2, accept=True, merging=OtherTorch(), converting=other_llama).anchor_revision_first == ""
+        had(root, 2, making=OTHER_TORCH)
+    assert had(root, 2, accept=True, making=OTHER_BOTH).anchor_revision_first == ""
     assert root.version(3).anchor_revision_first != ""
 
 
@@ -227,7 +265,7 @@ def test_a_base_that_was_changed_meanwhile_is_told_of_and_nothing_of_it_is_taken
     with (root.parts(1).model / "model.safetensors").open("r+b") as file:
         file.write(b"?")
     with pytest.raises(MetahumanError, match=r"version 2 cannot be rebuilt: its base .* is not the one"):
-        had(root, 2, accept=True, merging=OtherTorch())
+        had(root, 2, accept=True, making=OTHER_TORCH)
 
 
 def test_a_gguf_is_not_taken_of_a_model_that_is_not_the_registered_one(made_up: MakeUp) -> None:
@@ -236,7 +274,7 @@ def test_a_gguf_is_not_taken_of_a_model_that_is_not_the_registered_one(made_up: 
     with (root.parts(1).model / "model.safetensors").open("r+b") as file:
         file.write(b"?")
     with pytest.raises(MetahumanError, match="version 1's model/ is not the one that was registered"):
-        had(root, 1, accept=True, converting=other_llama)
+        had(root, 1, accept=True, making=OTHER_LLAMA)
     assert names(root, 1) == {"model"}
 
 
@@ -255,20 +293,21 @@ def test_what_a_kill_has_left_half_made_is_cleared_and_made_again(made_up: MakeU
     for number, name in ((1, "rebuilt-model.partial"), (2, "rebuilt-model.partial.partial")):
         (root.parts(number).run_dir / name).mkdir()
     (root.parts(2).run_dir / "rebuilt.gguf.partial").write_bytes(b"half")
-    (root.parts(2).run_dir / "unquantised.gguf.partial").write_bytes(b"half")
+    for name in ("unquantised", "skeleton", "skeleton-quantised"):
+        (root.parts(2).run_dir / f"{name}.gguf.partial").write_bytes(b"half")
     had(root, 2)
     assert [names(root, number) for number in (1, 2)] == [set(), {"model", "model.gguf"}]
 
 
 def test_being_asked_to_stop_leaves_nothing_half_made(made_up: MakeUp) -> None:
-    root = made_up(1)
-    archive(root, 1)
+    root = made_up(2, chained=True)
+    archive(root, 1, 2)
     answers = iter([False, True])
     with pytest.raises(StoppedError):
-        had(root, 1, stop=lambda: next(answers))
-    assert names(root, 1) == set()
-    assert root.version(1).storage == "archived"
-    assert had(root, 1).storage == "full"
+        had(root, 2, stop=lambda: next(answers))
+    assert names(root, 1) == names(root, 2) == set()
+    assert root.version(2).storage == "archived"
+    assert had(root, 2).storage == "full"
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ from metahuman_core.gate import Evaluation, Measure, Verdict
 from metahuman_core.journal import Journal
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
+from metahuman_core.looking import look
 from metahuman_core.plan import read_plan
-from metahuman_core.prepare import Wish, begin_run, choose, look, pinned_plan
+from metahuman_core.prepare import begin_run, choose, pinned_plan
 from metahuman_core.publishing import due_publications
 from metahuman_core.registering import Made, register
 from metahuman_core.registry import Registry, load_registry, update_registry
@@ -29,6 +30,7 @@ from metahuman_core.results import Adapter, Checked, Gguf, Merged
 from metahuman_core.schedule import Hours, Schedule
 from metahuman_core.settings import Settings
 from metahuman_core.unfinished import sweep, unfinished_run
+from metahuman_core.wish import Wish
 from metahuman_daemon.service.agenda import Agenda, End, Job, Outcome
 from metahuman_daemon.service.due import Policy, must_stop
 from metahuman_daemon.service.kept_file import read_kept, write_kept

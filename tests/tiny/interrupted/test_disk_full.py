@@ -23,12 +23,13 @@ _STEPS = (
     "make adapter.partial @1",
     "write evaluation.json.partial @2",
     "make model.partial @3",
-    "start convert_main @4",
-    "start quantise_main @4",
-    "start logits_main @5",
-    "write Modelfile.partial @6",
-    "write model-registry.json.partial @7",
-    "write run.json.partial @7",
+    "write skeleton.gguf.partial @3",
+    "start quantise_main @3",
+    "write model.gguf.partial @3",
+    "start logits_main @4",
+    "write Modelfile.partial @5",
+    "write model-registry.json.partial @6",
+    "write run.json.partial @6",
 )
 
 

@@ -172,7 +172,7 @@ def made_by(workshop: Workshop) -> Made:
 
 
 def _leftovers(root: Path) -> list[str]:
-    names = ("checkpoints", "convert.log", "ballast")
+    names = ("samples", "fit.json", "checkpoints", "convert.log", "ballast")
     return [p.name for p in root.rglob("*") if p.name in names or p.name.endswith((".partial", "-journal"))]
 
 

@@ -18,10 +18,14 @@ from metahuman_core.layout import ProfilePaths
 from metahuman_core.plan import Plan
 from metahuman_core.registry import Registry, Version
 from metahuman_core.versions.parts import parts_of
-from metahuman_core.versions.rebuilding.planning import Rebuilding, To, plan_rebuilding
+from metahuman_core.versions.rebuilding.planning import Cache, Rebuilding, To, plan_rebuilding
 
 Entry = Callable[..., Version]
+Parts = tuple[Cache, ...]
 MODEL, GGUF = 1000, 500
+_MODEL: Parts = ("model",)
+_GGUF: Parts = ("gguf",)
+_BOTH: Parts = ("model", "gguf")
 
 
 class Shelf:
@@ -60,8 +64,8 @@ class Shelf:
     def ahead(self, version: Version, to: To) -> Rebuilding:
         return plan_rebuilding(version, to, Registry(training_history=tuple(self.versions)), self.paths, None)
 
-    def makings(self, version: Version, to: To) -> list[tuple[int, str, bool]]:
-        return [(making.version.version, making.part, making.kept) for making in self.ahead(version, to).makings]
+    def makings(self, version: Version, to: To) -> list[tuple[int, Parts, Parts]]:
+        return [(making.version.version, making.makes, making.keeps) for making in self.ahead(version, to).makings]
 
     def _config(self, folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -79,15 +83,15 @@ def shelf(tmp_path: Path, entry: Entry) -> Shelf:
         (True, True, "full", []),
         (True, True, "serving", []),
         (False, True, "serving", []),
-        (True, False, "serving", [(1, "gguf", True)]),
-        (True, False, "full", [(1, "gguf", True)]),
-        (False, True, "full", [(1, "model", True)]),
-        (False, False, "serving", [(1, "model", False), (1, "gguf", True)]),
-        (False, False, "full", [(1, "model", True), (1, "gguf", True)]),
+        (True, False, "serving", [(1, _GGUF, _GGUF)]),
+        (True, False, "full", [(1, _GGUF, _GGUF)]),
+        (False, True, "full", [(1, _MODEL, _MODEL)]),
+        (False, False, "serving", [(1, _GGUF, _GGUF)]),
+        (False, False, "full", [(1, _BOTH, _BOTH)]),
     ],
 )
 def test_only_what_lacks_is_made(
-    shelf: Shelf, model: bool, gguf: bool, to: To, makings: list[tuple[int, str, bool]]
+    shelf: Shelf, model: bool, gguf: bool, to: To, makings: list[tuple[int, Parts, Parts]]
 ) -> None:
     version = shelf.put(1, model=model, gguf=gguf)
     assert shelf.makings(version, to) == makings
@@ -97,30 +101,52 @@ def test_of_a_chain_the_innermost_comes_first_and_what_lies_between_is_not_kept(
     shelf.put(1)
     shelf.put(2)
     three = shelf.put(3)
-    between = [(1, "model", False), (2, "model", False)]
-    assert shelf.makings(three, "serving") == [*between, (3, "model", False), (3, "gguf", True)]
-    assert shelf.makings(three, "full") == [*between, (3, "model", True), (3, "gguf", True)]
+    between = [(1, _MODEL, ()), (2, _MODEL, ())]
+    assert shelf.makings(three, "serving") == [*between, (3, _GGUF, _GGUF)]
+    assert shelf.makings(three, "full") == [*between, (3, _BOTH, _BOTH)]
+
+
+def test_where_it_may_come_out_otherwise_model_is_written_but_not_kept(shelf: Shelf) -> None:
+    registry = Registry(training_history=(one := shelf.put(1, quantization="Q8_0"),))
+    ahead = plan_rebuilding(one, "serving", registry, shelf.paths, None, accept=True)
+    assert [(making.makes, making.keeps) for making in ahead.makings] == [(_BOTH, _GGUF)]
+    assert ahead.writes_bytes == MODEL + GGUF
 
 
 def test_a_chain_is_made_from_the_nearest_model_that_is_here(shelf: Shelf) -> None:
     shelf.put(1)
     shelf.put(2, model=True)
-    assert shelf.makings(shelf.put(3, gguf=True), "full") == [(3, "model", True)]
+    assert shelf.makings(shelf.put(3, gguf=True), "full") == [(3, _MODEL, _MODEL)]
 
 
 def test_the_cost_of_a_chain_is_two_models_on_the_disk_at_a_time(shelf: Shelf) -> None:
     for number in (1, 2, 3, 4):
-        four = shelf.put(number)
+        four = shelf.put(number, quantization="Q8_0")
     ahead = shelf.ahead(four, "full")
-    assert ahead.writes_bytes == 4 * MODEL + 1010 + GGUF
-    assert ahead.reads_bytes == 4 * 2 * MODEL + MODEL + 1010 + GGUF
-    assert ahead.peak_bytes == MODEL + 1010 + GGUF
+    assert ahead.writes_bytes == 4 * MODEL + GGUF
+    assert ahead.reads_bytes == 4 * MODEL
+    assert ahead.peak_bytes == 2 * MODEL + GGUF
     remove(parts_of(four, shelf.paths).model)
     parts_of(four, shelf.paths).gguf.write_bytes(b"gguf")
     assert shelf.ahead(four, "full").peak_bytes == 2 * MODEL
 
 
-def test_how_long_it_took_is_in_the_journals(shelf: Shelf, plan: Callable[..., Plan]) -> None:
+def test_a_k_quant_costs_a_file_in_16_bit_besides(shelf: Shelf) -> None:
+    ahead = shelf.ahead(shelf.put(1, quantization="Q4_K_M"), "serving")
+    assert ahead.writes_bytes == ahead.peak_bytes == 1010 + GGUF
+    assert ahead.reads_bytes == MODEL + 1010 + GGUF
+
+
+def test_how_long_it_took_is_in_the_journals_of_runs_with_one_pass(shelf: Shelf, plan: Callable[..., Plan]) -> None:
+    version = shelf.put(1)
+    clock = iter(datetime(2031, 1, 1, tzinfo=UTC) + timedelta(seconds=s) for s in (0, 40))
+    journal = Journal.begin(parts_of(version, shelf.paths).run_dir, plan(), lambda: next(clock))
+    for step in ("evaluate", "weights"):
+        journal.step(step, dict, step, dict)
+    assert shelf.ahead(version, "full").took_s == shelf.ahead(version, "serving").took_s == 40
+
+
+def test_how_long_it_took_is_in_the_journals_of_runs_with_two_steps(shelf: Shelf, plan: Callable[..., Plan]) -> None:
     version = shelf.put(1)
     assert shelf.ahead(version, "full").took_s is None
     clock = iter(datetime(2031, 1, 1, tzinfo=UTC) + timedelta(seconds=s) for s in (0, 40, 100))

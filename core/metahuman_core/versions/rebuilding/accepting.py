@@ -18,12 +18,14 @@ from metahuman_core.fingerprint import fingerprint
 from metahuman_core.journal import read_run_file
 from metahuman_core.layout import ProfilePaths, relative_to_root
 from metahuman_core.registry import Registry, Storage, Version, update_registry
+from metahuman_core.results import Gguf, Merged
 from metahuman_core.versions.parts import CALLED, Parts, parts_of
 from metahuman_core.versions.protected import anchor_version
 from metahuman_core.versions.rebuilding.planning import Cache
 
 _APART: dict[Cache, str] = {"model": "model.differs", "gguf": "model.differs.gguf"}
-_STEPS: dict[Cache, str] = {"model": "merge", "gguf": "convert"}
+_RESULTS: dict[Cache, str] = {"model": "merged", "gguf": "gguf"}
+_STEPS_ONCE: dict[Cache, str] = {"model": "merge", "gguf": "convert"}  # of runs that had a step for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +71,20 @@ def require_registered(version: Version, part: Cache, path: Path) -> None:
         )
 
 
-def differs(version: Version, made: Differing, made_with: str, paths: ProfilePaths) -> MetahumanError:
-    """The error for a part that came out otherwise, with what may have caused it and the way out."""
-    number, name = version.version, CALLED[made.part]
-    then = _made_with(parts_of(version, paths), made.part)
-    then_and_now = f"; it was made with {then}, and now with {made_with}" if then and then != made_with else ""
+def differs(
+    version: Version, part: Cache, made: Merged | Gguf, kept: Sequence[Differing], paths: ProfilePaths
+) -> MetahumanError:
+    """The error for a part that came out otherwise, with what may have caused it, what is `kept`, and the way out."""
+    number, name = version.version, CALLED[part]
+    then = _made_with(parts_of(version, paths), part)
+    then_and_now = (
+        f"; it was made with {then}, and now with {made.made_with}" if then and then != made.made_with else ""
+    )
+    places = " and ".join(relative_to_root(one.at, paths.root) for one in kept)
     return MetahumanError(
         f"version {number}'s {name} comes out otherwise than it was registered (SHA-256 {made.sha256[:12]}…, "
-        f"not {getattr(version, f'{made.part}_sha256')[:12]}…{then_and_now}); it is kept apart as "
-        f"{relative_to_root(made.at, paths.root)}",
+        f"not {getattr(version, f'{part}_sha256')[:12]}…{then_and_now})"
+        f"{f'; kept apart: {places}' if places else ''}",
         f"rebuild it with the versions and the CPU of then, or take it: `metahuman rebuild {number} --accept`",
     )
 
@@ -85,8 +92,11 @@ def differs(version: Version, made: Differing, made_with: str, paths: ProfilePat
 def _made_with(parts: Parts, part: Cache) -> str:
     """What a part was made with first, as its run's journal has it; "" where it does not say."""
     file = read_run_file(parts.run_dir)
-    step = file.steps.get(_STEPS[part]) if file else None
-    return str(step.result.get("made_with") or "") if step and isinstance(step.result, dict) else ""
+    steps = file.steps if file else {}
+    results = steps["weights"].result if "weights" in steps else None
+    step = steps.get(_STEPS_ONCE[part])
+    result = results.get(_RESULTS[part]) if isinstance(results, dict) else step and step.result
+    return str(result.get("made_with") or "") if isinstance(result, dict) else ""
 
 
 def enter_accepted(registry_path: Path, version: Version, differing: Sequence[Differing]) -> Version:

@@ -7,8 +7,6 @@ is another version's `model/` which is not here, it is made too, and goes as soo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -20,22 +18,26 @@ from metahuman_core.registry import Registry, Version
 from metahuman_core.versions.parts import Parts, parts_of
 from metahuman_core.versions.protected import anchor_version
 from metahuman_core.versions.rebuildable import is_fetched, why_not_rebuildable
+from metahuman_core.weight_sizes import unquantised_bytes
 
 To = Literal["serving", "full"]
 Cache = Literal["model", "gguf"]
 """A part that can be made again."""
 
-_UNQUANTISED = 1.01  # the GGUF in 16 bit that the quantiser reads, beside model/
-_STEPS = {"model": ("evaluate", "merge"), "gguf": ("merge", "convert")}
+# By which step what is made was made, and behind which; two of them where a run had no step for both yet.
+_BEHIND = {"weights": "evaluate", "merge": "evaluate", "convert": "merge"}
 
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """One part to be made of one version. What is `kept` gets its name; else it goes when the next thing is made."""
+    """One pass over one version's weights: the parts that it writes.
+
+    What it `keeps` of them gets its name; the rest goes when the next thing is made.
+    """
 
     version: Version
-    part: Cache
-    kept: bool
+    makes: tuple[Cache, ...]
+    keeps: tuple[Cache, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +58,28 @@ class Rebuilding:
 
 
 def plan_rebuilding(
-    version: Version, to: To, registry: Registry, paths: ProfilePaths, archive: Path | None
+    version: Version, to: To, registry: Registry, paths: ProfilePaths, archive: Path | None, *, accept: bool = False
 ) -> Rebuilding:
     """What has to be made for `version` to be `serving` (GGUF) or `full` (model/ too). Nothing, where it is here.
 
+    `accept`: it may come out otherwise, and what stands on its model/ is told by what that is: it is written too.
     Raises MetahumanError where it cannot be rebuilt: no adapter, no base, or a registry that leads in a circle.
     """
     parts = parts_of(version, paths)
-    wants_model, wants_gguf = to == "full" and not parts.has_model(), not parts.has_gguf()
     makings: list[Making] = []
+    keeps: tuple[Cache, ...] = ("model",) if to == "full" and not parts.has_model() else ()
+    keeps = keeps if parts.has_gguf() else (*keeps, "gguf")
+    makes = keeps
     if _needs_model(parts, to):
         if version.storage == "removed":
             why = f"version {version.version} is removed: there is nothing left to rebuild it from"
             raise MetahumanError(why, "see `metahuman history`")
         if why := why_not_rebuildable(version, registry, paths, archive):
             raise MetahumanError(f"version {version.version} cannot be rebuilt: {why}", "see `metahuman verify`")
-        *below, own = _line(version, registry, paths)
-        makings = [Making(one, "model", kept=False) for one in below] + [Making(own, "model", kept=wants_model)]
-    if wants_gguf:
-        makings.append(Making(version, "gguf", kept=True))
+        makings = [Making(one, ("model",), ()) for one in _line(version, registry, paths)[:-1]]
+        makes = ("model", "gguf") if accept and keeps == ("gguf",) else keeps
+    if makes:
+        makings.append(Making(version, makes, keeps))
     reads, writes, peak = _cost(makings)
     return Rebuilding(version, to, tuple(makings), reads, writes, peak, _took_s(makings, paths))
 
@@ -108,31 +113,34 @@ def _line(version: Version, registry: Registry, paths: ProfilePaths) -> list[Ver
 
 
 def _cost(makings: list[Making]) -> tuple[int, int, int]:
-    """Bytes read (for the hashes too), bytes written, and the most that lies there more than before."""
+    """Bytes read, bytes written (hashed in passing, both), and the most that lies there more than before."""
     reads = writes = peak = kept = scratch = 0
     for making in makings:
-        model, gguf = making.version.model_bytes, making.version.gguf_bytes
-        if making.part == "model":
-            reads, writes = reads + 2 * model, writes + model
-            peak = max(peak, kept + scratch + model)
-            kept, scratch = (kept + model, 0) if making.kept else (kept, model)
-        else:
-            unquantised = int(model * _UNQUANTISED)
-            reads, writes = reads + model + unquantised + gguf, writes + unquantised + gguf
-            peak = max(peak, kept + scratch + unquantised + gguf)
-            kept += gguf
+        version = making.version
+        model = version.model_bytes if "model" in making.makes else 0
+        gguf = version.gguf_bytes if "gguf" in making.makes else 0
+        between = unquantised_bytes(version.model_bytes, version.quantization) if gguf else 0
+        # The quantiser's file is the one that has to be read again for its hash.
+        reads += version.model_bytes + between + (gguf if between else 0)
+        writes += model + between + gguf
+        peak = max(peak, kept + scratch + model + between + gguf)
+        kept += gguf + (model if "model" in making.keeps else 0)
+        scratch = 0 if "model" in making.keeps else model
     return reads, writes, peak
 
 
 def _took_s(makings: list[Making], paths: ProfilePaths) -> float | None:
-    known = [_step_took_s(parts_of(making.version, paths), making.part) for making in makings]
+    known = [_making_took_s(making, parts_of(making.version, paths)) for making in makings]
     told = [seconds for seconds in known if seconds is not None]
     return sum(told) if len(told) == len(known) else None
 
 
-def _step_took_s(parts: Parts, part: Cache) -> float | None:
-    """How long the step before took, by when it and the one before it were done."""
+def _making_took_s(making: Making, parts: Parts) -> float | None:
+    """How long the same took before, by when the steps that it was and those before them were done."""
     file = read_run_file(parts.run_dir)
     steps = file.steps if file else {}
-    times: list[datetime] = [steps[name].done_at for name in _STEPS[part] if name in steps]
-    return next(((after - before).total_seconds() for before, after in pairwise(times)), None)
+    merged = [] if parts.has_model() else ["merge"]
+    made_by = ["weights"] if "weights" in steps else [*merged, *(["convert"] if "gguf" in making.makes else [])]
+    if not all(name in steps and _BEHIND[name] in steps for name in made_by):
+        return None
+    return sum((steps[name].done_at - steps[_BEHIND[name]].done_at).total_seconds() for name in made_by)

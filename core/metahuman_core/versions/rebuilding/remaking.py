@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import TypeAdapter
-
 from metahuman_core.durable import remove, size_bytes
 from metahuman_core.errors import MetahumanError, StoppedError
 from metahuman_core.fingerprint import fingerprint
@@ -20,7 +18,7 @@ from metahuman_core.hub import local_folder
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.registry import Registry, Version, load_registry
-from metahuman_core.results import Gguf, Merged
+from metahuman_core.results import Gguf, Merged, Weights
 from metahuman_core.versions.archive import archived_adapter, is_the_registered
 from metahuman_core.versions.cards import write_cards
 from metahuman_core.versions.parts import CALLED, names_a_folder, parts_of
@@ -38,50 +36,32 @@ from metahuman_core.versions.rebuilding.accepting import (
     require_registered,
     sha256_of,
 )
-from metahuman_core.versions.rebuilding.planning import Making, Rebuilding, To, plan_rebuilding
+from metahuman_core.versions.rebuilding.order import Order
+from metahuman_core.versions.rebuilding.planning import Cache, Making, Rebuilding, plan_rebuilding
 
 _MODEL, _GGUF = "rebuilt-model.partial", "rebuilt.gguf.partial"
-# Those two with what their makers call them while they are half-made, and what make_gguf leaves beside them.
-_LEFTOVERS = ("rebuilt*.partial", "unquantised.gguf.partial", "chat_template.jinja.partial")
+# Those two with what they are called while they are half-made, and what stands beside them meanwhile.
+_LEFTOVERS = ("rebuilt*.partial", "unquantised.gguf.partial", "skeleton*.partial")
 
 
-class Merge(Protocol):
-    """Writes the merged model folder `out`: see `steps.merge.merge`."""
+class MakeWeights(Protocol):
+    """Writes the merged model folder, the GGUF, or both, in one pass: see `steps.weights.make.make_weights`."""
 
-    def __call__(self, base: Path, adapter: Path, out: Path, report: Report, stop: StopRequested, /) -> Merged:
-        """All or nothing."""
-
-
-class MakeGguf(Protocol):
-    """Writes the GGUF `out` of a model folder: see `steps.gguf.make_gguf`."""
-
-    def __call__(self, model: Path, out: Path, quantization: str, report: Report, stop: StopRequested, /) -> Gguf:
-        """All or nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be had: version `number` to be served or full. `accept`: whatever its hashes are then."""
-
-    root: Path
-    profile: str
-    registry: Path
-    archive: Path | None
-    number: int
-    to: To
-    accept: bool = False
-
-    def as_json(self) -> str:
-        """For a child's command line."""
-        return TypeAdapter(Order).dump_json(self).decode()
+    def __call__(
+        self,
+        base: Path,
+        adapter: Path | None,
+        model: Path | None,
+        gguf: Path | None,
+        quantization: str,
+        report: Report,
+        stop: StopRequested,
+        /,
+    ) -> Weights:
+        """All or nothing; what is not written is hashed all the same."""
 
 
-def read_order(text: str) -> Order:
-    """An order as it was written for a child."""
-    return TypeAdapter(Order).validate_json(text)
-
-
-def remake(order: Order, merge: Merge, make_gguf: MakeGguf, report: Report, stop: StopRequested) -> Version:
+def remake(order: Order, make_weights: MakeWeights, report: Report, stop: StopRequested) -> Version:
     """Make what the version lacks, and enter it. Gives the entry.
 
     Raises MetahumanError where it cannot be rebuilt or comes out otherwise, StoppedError if asked to stop.
@@ -92,9 +72,9 @@ def remake(order: Order, merge: Merge, make_gguf: MakeGguf, report: Report, stop
     _clear_up(registry, paths)
     for one in _foldered(registry):
         name_accepted(one, parts_of(one, paths))
-    plan = plan_rebuilding(version, order.to, registry, paths, order.archive)
+    plan = plan_rebuilding(version, order.to, registry, paths, order.archive, accept=order.accept)
     try:
-        return _Remaking(order, registry, merge, make_gguf, report, stop).carry_out(plan)
+        return _Remaking(order, registry, make_weights, report, stop).carry_out(plan)
     finally:
         _clear_up(registry, paths)
 
@@ -111,6 +91,15 @@ def _foldered(registry: Registry) -> list[Version]:
     return [version for version in registry.training_history if names_a_folder(version)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a pass reads: a folder, what is merged into it, and whose registered model/ the folder should be."""
+
+    folder: Path
+    adapter: Path | None = None
+    registered: Version | None = None
+
+
 class _Remaking:
     """One order being carried out: the model that was made last, and what came out otherwise and is accepted."""
 
@@ -118,15 +107,13 @@ class _Remaking:
         self,
         order: Order,
         registry: Registry,
-        merge: Merge,
-        make_gguf: MakeGguf,
+        make_weights: MakeWeights,
         report: Report,
         stop: StopRequested,
     ) -> None:
         self._order = order
         self._registry = registry
-        self._merge = merge
-        self._make_gguf = make_gguf
+        self._make_weights = make_weights
         self._report = report
         self._stop = stop
         self._paths = ProfilePaths(order.root, order.profile)
@@ -138,73 +125,90 @@ class _Remaking:
         for making in plan.makings:
             if self._stop():
                 raise StoppedError("stopped while rebuilding", "the same command does it again")
-            self._report(Progress("rebuild", note=f"version {making.version.version}'s {CALLED[making.part]}"))
-            if making.part == "gguf":
-                self._make_the_gguf(making)
-                continue
-            before, self._model = self._model, self._make_the_model(making)
+            parts = " and ".join(CALLED[part] for part in making.makes)
+            self._report(Progress("rebuild", note=f"version {making.version.version}'s {parts}"))
+            before, self._model = self._model, self._make(making)
             if before is not None:
                 remove(before)
         return self._enter(plan)
 
-    def _make_the_model(self, making: Making) -> Path:
-        """Make a version's model/; gives where it lies."""
+    def _make(self, making: Making) -> Path | None:
+        """One pass over a version's weights; gives where its model/ lies, if that is not under its name."""
         version, parts = making.version, parts_of(making.version, self._paths)
-        apart = place_apart(parts, "model")
-        if self._accepts(version) and apart.exists():
+        gguf = parts.run_dir / _GGUF if "gguf" in making.makes else None
+        if "model" not in making.makes:
+            model = None
+        elif self._accepts(version) and (apart := place_apart(parts, "model")).exists():
             self._accepted.append(Differing("model", apart, sha256_of(apart), size_bytes(apart)))
+            if gguf:
+                self._pass(version, _Source(apart), None, gguf)
             return apart
-        out = parts.run_dir / _MODEL
-        base = self._base_of(version)
-        merged = self._merge(base, self._adapter_of(version), out, self._report, self._stop)
-        if merged.sha256 == version.model_sha256:
-            if version.anchor_revision_first:
-                enter_same_on_both(self._order.registry, version)
-            return out
-        anchor = anchor_version(version, self._registry)
-        if anchor and self._model is None:
-            require_registered(anchor, "model", base)
-        differing = Differing("model", keep_apart(out, parts, "model"), merged.sha256, merged.size_bytes)
-        return self._take(version, differing, merged.made_with)
+        else:
+            model = parts.run_dir / _MODEL
+        return self._pass(version, self._source_of(version), model, gguf)
 
-    def _make_the_gguf(self, making: Making) -> None:
-        version, parts = making.version, parts_of(making.version, self._paths)
-        model = self._model or parts.model
-        out = parts.run_dir / _GGUF
-        made = self._make_gguf(model, out, version.quantization, self._report, self._stop)
+    def _pass(self, version: Version, source: _Source, model: Path | None, gguf: Path | None) -> Path | None:
+        """Write what is to be written, hold it against what is registered; gives where the model/ lies then.
+
+        Raises MetahumanError where it came out otherwise and that is not accepted, with what was made kept apart.
+        """
+        parts = parts_of(version, self._paths)
+        made = self._make_weights(
+            source.folder, source.adapter, model, gguf, version.quantization, self._report, self._stop
+        )
         remove(parts.run_dir / "convert.log")
-        if made.sha256 == version.gguf_sha256:
-            move(out, parts.gguf)
-            return
-        if model == parts.model:
-            require_registered(version, "model", model)
-        differing = Differing("gguf", keep_apart(out, parts, "gguf"), made.sha256, made.size_bytes)
-        self._take(version, differing, made.made_with)
+        others = self._otherwise(version, source, made)
+        if source.adapter and "model" not in others and version.anchor_revision_first:
+            enter_same_on_both(self._order.registry, version)
+        if others and source.registered:
+            require_registered(source.registered, "model", source.folder)
+        places = {"model": model, "gguf": gguf}
+        kept = [
+            Differing(part, keep_apart(at, parts, part), other.sha256, other.size_bytes)
+            for part, other in others.items()
+            if (at := places[part])
+        ]
+        for part, other in others.items():
+            never_was = part == "gguf" and not version.gguf_sha256
+            if not never_was and not self._accepts(version):
+                raise differs(version, part, other, kept, self._paths)
+        self._accepted += kept
+        if gguf and "gguf" not in others:
+            move(gguf, parts.gguf)
+        return next((one.at for one in kept if one.part == "model"), model)
 
-    def _take(self, version: Version, differing: Differing, made_with: str) -> Path:
-        """Take what differs, where that was ordered, or a GGUF where none is recorded. Raises MetahumanError else."""
-        never_was = differing.part == "gguf" and not version.gguf_sha256
-        if not never_was and not self._accepts(version):
-            raise differs(version, differing, made_with, self._paths)
-        self._accepted.append(differing)
-        return differing.at
+    def _otherwise(self, version: Version, source: _Source, made: Weights) -> dict[Cache, Merged | Gguf]:
+        """What came out otherwise than it is registered. A model/ that was only read is what it is."""
+        others: dict[Cache, Merged | Gguf] = {}
+        if source.adapter and made.merged.sha256 != version.model_sha256:
+            others["model"] = made.merged
+        if made.gguf and made.gguf.sha256 != version.gguf_sha256:
+            others["gguf"] = made.gguf
+        return others
 
     def _accepts(self, version: Version) -> bool:
         """Only the version that was named: what it stands on is accepted by its own number."""
         return self._order.accept and version.version == self._order.number
 
-    def _base_of(self, version: Version) -> Path:
-        """The folder that the adapter was trained on. Raises MetahumanError where it is another now."""
+    def _source_of(self, version: Version) -> _Source:
+        """What a version is made of: its own model/ if that is here, else base and adapter.
+
+        Raises MetahumanError where the base is another now than the one that the adapter was trained on.
+        """
+        own = parts_of(version, self._paths)
+        if own.has_model():
+            return _Source(own.model, None, version)
+        adapter = self._adapter_of(version)
         anchor = anchor_version(version, self._registry)
         if anchor is None:
-            return local_folder(version.anchor_model, version.anchor_revision, self._order.root)
+            return _Source(local_folder(version.anchor_model, version.anchor_revision, self._order.root), adapter)
         folder = self._model or parts_of(anchor, self._paths).model
         if version.anchor_revision and fingerprint(folder) != version.anchor_revision:
             raise MetahumanError(
                 f"version {anchor.version}'s model/ is not the one that version {version.version} was trained on",
                 "see `metahuman verify`",
             )
-        return folder
+        return _Source(folder, adapter, None if self._model else anchor)
 
     def _adapter_of(self, version: Version) -> Path:
         here = parts_of(version, self._paths).adapter
@@ -218,7 +222,7 @@ class _Remaking:
         version, parts = plan.version, parts_of(plan.version, self._paths)
         if self._accepted:
             version = enter_accepted(self._order.registry, version, self._accepted)
-        kept = {making.part for making in plan.makings if making.kept}
+        kept = {part for making in plan.makings for part in making.keeps}
         # The GGUF comes first and model/ last: whatever has its name at a time is a state that a version can have.
         for made in sorted(self._accepted, key=lambda made: made.part):
             if made.part in kept:

@@ -1,4 +1,4 @@
-"""Quantises a GGUF with llama.cpp's own quantiser: `python -m metahuman_core.steps.quantise_main IN OUT TYPE THREADS`.
+"""Quantises a GGUF with llama.cpp's own quantiser: `python -m …steps.weights.quantise_main IN OUT TYPE THREADS`.
 
 A program of its own: a failed GGML_ASSERT aborts the whole process. The file is the very one that llama.cpp writes, in
 its tensor order, so that it keeps its digest in Ollama.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import llama_cpp
 
-_TYPES = {
+TYPES = {
     "Q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
     "Q6_K": llama_cpp.LLAMA_FTYPE_MOSTLY_Q6_K,
     "Q5_K_M": llama_cpp.LLAMA_FTYPE_MOSTLY_Q5_K_M,
@@ -22,7 +22,7 @@ _TYPES = {
 def main(source: Path, out: Path, quantization: str, threads: int) -> int:
     """Write `out`; 0 where it went well."""
     params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype = _TYPES[quantization]
+    params.ftype = TYPES[quantization]
     params.nthread = threads
     # 279 MiB at the peak instead of 729 (measured on a 2 GB model); the bytes are the same.
     params.max_buf_size = 64 << 20
