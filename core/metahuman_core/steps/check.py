@@ -23,7 +23,7 @@ from metahuman_core.steps.programs import run_program
 
 _SURE_NATS = 0.5
 # Mean KL at most, top-1 agreement at least. Measured on SmolLM2-135M against fp32: Q8_0 0.005 and 96 %, Q4_K_M 0.064
-# and 90 %; trained twice, Q8_0 mostly has 0.01, and once had 0.07 with 98 %. A wrong conversion is beyond 1 and below
+# and 90 %; trained, Q8_0 has 0.006 to 0.05, and once had 0.07 with 98 %. A wrong conversion is beyond 1 and below
 # 30 %.
 _BOUNDS = {"Q8_0": (0.2, 0.85), "Q6_K": (0.25, 0.8), "Q5_K_M": (0.3, 0.75), "Q4_K_M": (0.4, 0.65)}
 
