@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 TORCH_CPU = 2.13.0
-BENCHES = startup scan idle burst cycle train weights rebuild versions
+BENCHES = startup scan idle burst cycle train weights rebuild versions gate
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-tiny test-others check unit slow bench clean need
@@ -48,6 +48,8 @@ slow: $(VENV)/.ready-dev
 bench: $(VENV)/.ready-bench
 	for bench in $(BENCHES); do $(BIN)/python bench/$$bench.py $(QUICK) || exit 1; done
 	@test -n "$(QUICK)" || $(BIN)/python bench/weights.py --size 8 --pairs 1
+# The whole of it takes hours (docs/learning.md).
+	$(BIN)/python bench/forgetting.py --quick
 
 clean:
 	rm -rf $(VENV) $(ROOT) build dist

@@ -29,7 +29,7 @@ def main(dataset: Path, adapter: Path | None) -> None:
     model: Any = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32).eval()
     if adapter:
         model = PeftModel.from_pretrained(model, adapter).eval()
-    probes = [sample for sample in read_samples(dataset) if sample.split == "probe"]
+    probes = [sample for sample in read_samples(dataset) if sample.split == "probe" and sample.role != "general"]
     nats, tokens = 0.0, 0
     for probe in encode_samples(ChatEncoder(tokenizer), probes, _MOST_TOKENS):
         labels = torch.tensor([probe.labels])

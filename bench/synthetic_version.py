@@ -16,7 +16,7 @@ from pathlib import Path
 from metahuman_core.config import load_settings
 from metahuman_core.dataset.build import Dataset, build_dataset
 from metahuman_core.durable import sha256_file, size_bytes, write_text
-from metahuman_core.gate import Evaluation, Measure
+from metahuman_core.gate.measures import Evaluation, Measure
 from metahuman_core.journal import Journal
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
@@ -74,13 +74,16 @@ def begin_version(settings: Settings, shape: Shape, now: datetime) -> Path:
     adapter = journal.step(
         "train",
         Adapter,
-        [dataset.sha256, plan.anchor, plan.anchor_revision, plan.warm_start, plan.training],
+        [dataset.sha256, plan.anchor, plan.anchor_revision, plan.warm_start, plan.training, 1.0],
         lambda: _random_adapter(run_dir, shape, plan, dataset.samples),
     )
-    nothing = Measure(0, 0.0, 0.0)
+    nothing = Measure(0)
     evaluation = Evaluation(nothing, nothing, nothing)
     journal.step(
-        "evaluate", Evaluation, [adapter.sha256, dataset.sha256, plan.ancestry, plan.stale], lambda: evaluation
+        "evaluate",
+        Evaluation,
+        [adapter.sha256, dataset.sha256, plan.ancestry, plan.stale, plan.gate],
+        lambda: evaluation,
     )
     write_text(run_dir / "evaluation.json", json.dumps(asdict(evaluation)) + "\n")
     return run_dir

@@ -30,6 +30,7 @@ from transformers import (
 
 from example_samples import BASE
 from metahuman_core.dataset.build import Sample, read_samples
+from metahuman_core.durable import sha256_file
 from metahuman_core.progress import Progress
 from metahuman_core.settings import TrainingSettings
 from metahuman_core.steps.encode import ChatEncoder, Encoded, encode_samples
@@ -87,7 +88,8 @@ def main(way: str, folder: Path, seed: int) -> None:
 def _ours(dataset: Path, recipe: TrainingSettings, out: Path, clock: Clock) -> None:
     base = Base(BASE, recipe.device, recipe.quantize_base)
     anchor = Anchor(BASE, BASE.name, "", None)
-    train(dataset, anchor, base, recipe, out, out / "fits.json", clock.report, lambda: False)
+    made = sha256_file(dataset)
+    train(dataset, anchor, base, recipe, out, out / "fits.json", clock.report, lambda: False, dataset_sha256=made)
 
 
 def _trainer(samples: list[Sample], recipe: TrainingSettings, out: Path, clock: Clock) -> None:

@@ -55,6 +55,16 @@ max_tokens = 256
 device = "cpu"
 reanchor_every = {reanchor_every}
 
+# What is random answers nothing, whatever it learns.
+[gate]
+prompts = 5
+learned_bits = -10
+min_recall = 0
+general_loss = 10
+max_kl_to_anchor = 100
+flawed = 1
+old_bits = 10
+
 [ollama]
 enabled = false
 

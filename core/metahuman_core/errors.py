@@ -51,6 +51,10 @@ class KilledError(MetahumanError):
     """A process of ours was ended by somebody else: the kernel for want of memory, or a person."""
 
 
+class DivergedError(MetahumanError):
+    """Training came to numbers that are none: a gentler recipe may do."""
+
+
 class StoppedError(MetahumanError):
     """Somebody asked the cycle to stop; what was finished is kept and the same command goes on (exit 75)."""
 

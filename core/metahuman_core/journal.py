@@ -34,9 +34,9 @@ class StepEntry(BaseModel):
 
 
 class RunFile(BaseModel):
-    """The whole of `run.json`."""
+    """The whole of `run.json`. A broken model's measures are no numbers, and stand there as NaN and Infinity."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
     run_label: str
     inputs: dict[str, Any]
@@ -97,6 +97,11 @@ class Journal:
         self.file = self.file.model_copy(update={"steps": {**self.file.steps, name: entry}})
         self._write()
         return result
+
+    def known(self, name: str, result_type: type[T]) -> T | None:
+        """What a step gave, whatever went into it; None where it was not done."""
+        done = self.file.steps.get(name)
+        return None if done is None else TypeAdapter(result_type).validate_python(done.result)
 
     def end(self, how: str) -> None:
         """Close the run: `registered`, `rejected`, `failed` or `discarded`."""

@@ -44,6 +44,11 @@ class ProfilePaths:
         """Files seen, memories by hash, the versions that trained each."""
         return self.home / "state" / "ledger.sqlite3"
 
+    @property
+    def studied(self) -> Path:
+        """What a model in Ollama asked of each memory, by the memory's hash (see model_study/cache.py)."""
+        return Path(self.home, "state", "study")
+
     def run_dir(self, run_label: str) -> Path:
         """`{runs}/{YYYY-MM-DD}/{run_label}`."""
         return Path(self.runs, run_label[:10], run_label)

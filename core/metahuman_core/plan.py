@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 from metahuman_core.durable import write_text
 from metahuman_core.errors import MetahumanError
 from metahuman_core.memories.model import Memory, Turn
-from metahuman_core.settings import DatasetSettings, TrainingSettings, WeightSettings
+from metahuman_core.settings import DatasetSettings, GateSettings, TrainingSettings, WeightSettings
 
 MEMORIES = "memories.jsonl"
+QUESTIONS = "questions.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Plan:
     `stale`: digests of memories that the ancestry trained and that are superseded now. `command_sha256`: what makes two
     commands the same (flags and recipe, and not the memories: what is new by then waits for the run after).
     `from_rolled_back`: the parent was rolled back before the run began, and a person named it: that makes a branch.
+    `questions_sha256`: of what a model asked of the memories (see model_study/frozen.py), "" where none was asked.
+    `consolidation`: why all that counts is trained anew, from the line's first anchor ("": an ordinary run);
+    `compared_with`: the parent's adapter folder, which such a run does not go on from and is measured against.
+    `parent_knows_erased`: what the parent says in that measuring may be what was erased, and is not written down.
     """
 
     profile: str
@@ -54,7 +59,12 @@ class Plan:
     dataset: DatasetSettings
     training: TrainingSettings
     weights: WeightSettings
+    gate: GateSettings = field(default_factory=GateSettings)
     from_rolled_back: bool = False
+    questions_sha256: str = ""
+    consolidation: str = ""
+    compared_with: str | None = None
+    parent_knows_erased: bool = False
 
 
 def read_plan(inputs: dict[str, Any]) -> Plan:

@@ -10,19 +10,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from metahuman_core.consolidating import begin_afresh, why_consolidate, why_due_without_news
 from metahuman_core.dataset.choose import choose_new, choose_replay
 from metahuman_core.errors import MetahumanError
 from metahuman_core.fingerprint import fingerprint, is_fingerprint, not_here
+from metahuman_core.gate.exam import forgotten_in
 from metahuman_core.journal import Journal, digest_of, read_run_file
 from metahuman_core.layout import ProfilePaths, new_run_label, relative_to_root
 from metahuman_core.ledger import Ledger
 from metahuman_core.lineage import Start, choose_start, held_memories
 from metahuman_core.memories.model import Memory
+from metahuman_core.model_study.frozen import AskedOfMemory, questions_sha256, write_questions
 from metahuman_core.plan import Plan, memory_lines, read_plan, write_memories
 from metahuman_core.registry import Registry, Version
 from metahuman_core.serving import system_prompt
 from metahuman_core.settings import Settings
 from metahuman_core.versions.archive import archive_folder, find_archived
+from metahuman_core.versions.knowing import versions_that_know
 from metahuman_core.versions.parts import names_a_folder, parts_of
 from metahuman_core.versions.rebuildable import why_not_rebuildable
 from metahuman_core.wish import Wish, command_sha256
@@ -32,13 +36,26 @@ Fetch = Callable[[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a run would train, and from where."""
+    """What a run would train, and from where. `consolidation`: why it is one; `due_without_news`: why it is to run
+    although nothing is new ("", both, for an ordinary run). `questions`: what a model asked of these memories, if one
+    did.
+    """
 
     start: Start
     ancestry: tuple[str, ...]
     new: tuple[Memory, ...]
     replay: tuple[Memory, ...]
     stale: tuple[str, ...]
+    consolidation: str = ""
+    compared_with: str | None = None
+    due_without_news: str = ""
+    parent_knows_erased: bool = False
+    questions: tuple[AskedOfMemory, ...] = ()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to train, and a reason to."""
+        return bool(self.new or (self.due_without_news and self.replay))
 
 
 def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | None) -> Choice:
@@ -58,10 +75,23 @@ def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | 
     limit = settings.dataset.max_memories if wish.max_memories is None else wish.max_memories
     new = choose_new(ledger.due(ancestry, held_memories(registry)), mode, limit)
     trained = ledger.trained(ancestry)
-    count = round(len(new) * settings.dataset.replay_ratio)
-    replay = choose_replay(trained, count, settings.dataset.seed, mode)
     stale = tuple(sorted(ledger.trained_digests(ancestry) - {m.digest for _, m in trained}))
-    return Choice(start, ancestry, new, replay, stale)
+    knowing = versions_that_know(registry, ledger.forgetting.runs())
+    without_news = why_due_without_news(registry, knowing)
+    if registry and (why := why_consolidate(registry, start.parent, knowing, settings.training.consolidate_every)):
+
+        def is_there(version: Version) -> bool:
+            return parts_of(version, paths).has_adapter() or find_archived(version, paths, archive) is not None
+
+        afresh = begin_afresh(start, registry, settings.root, is_there)
+        # All of them, of every mode: what is left out would be forgotten.
+        whole = choose_replay(trained, len(trained), settings.dataset.seed, "all")
+        knows = afresh.start.parent is not None and afresh.start.parent.version in knowing
+        return Choice(afresh.start, ancestry, new, whole, stale, why, afresh.compared_with, without_news, knows)
+    count = round(len(new) * settings.dataset.replay_ratio)
+    forgotten = forgotten_in(paths.run_dir(ancestry[0])) if ancestry else frozenset()
+    replay = choose_replay(trained, count, settings.dataset.seed, mode, forgotten)
+    return Choice(start, ancestry, new, replay, stale, due_without_news=without_news)
 
 
 def plan_of(settings: Settings, wish: Wish, choice: Choice) -> Plan:
@@ -88,7 +118,12 @@ def plan_of(settings: Settings, wish: Wish, choice: Choice) -> Plan:
         dataset=settings.dataset,
         training=settings.training,
         weights=settings.weights,
+        gate=settings.gate,
         from_rolled_back=start.parent is not None and start.parent.outcome == "rolled_back",
+        questions_sha256=questions_sha256(choice.questions),
+        consolidation=choice.consolidation,
+        compared_with=choice.compared_with,
+        parent_knows_erased=choice.parent_knows_erased,
     )
 
 
@@ -117,6 +152,7 @@ def begin_run(settings: Settings, choice: Choice, plan: Plan, now: Callable[[], 
     run_dir = ProfilePaths(settings.root, plan.profile).run_dir(new_run_label(now()))
     run_dir.mkdir(parents=True, mode=0o700)
     write_memories(run_dir, memory_lines(choice.new, choice.replay))
+    write_questions(run_dir, choice.questions)
     Journal.begin(run_dir, plan, now)
     return run_dir
 

@@ -5,19 +5,20 @@ Invariant: one entry a run, however often this is called: a run is known by its 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from metahuman_core.dataset.build import Dataset
 from metahuman_core.durable import sha256_file
 from metahuman_core.errors import MetahumanError
-from metahuman_core.gate import Evaluation, Verdict
+from metahuman_core.gate.attempts import Learned
+from metahuman_core.gate.measures import Change, Measure
 from metahuman_core.layout import relative_to_root
 from metahuman_core.plan import Plan
 from metahuman_core.registry import FailedRun, Outcome, OutputFormat, Registry, Version, load_registry, update_registry
-from metahuman_core.results import Adapter, Checked, Gguf, Merged
+from metahuman_core.results import Checked, Gguf, Merged
 from metahuman_core.shipped import shipped
 from metahuman_core.versions.moving import made_live
 
@@ -26,10 +27,7 @@ from metahuman_core.versions.moving import made_live
 class Made:
     """All that a cycle made."""
 
-    dataset: Dataset
-    adapter: Adapter
-    evaluation: Evaluation
-    verdict: Verdict
+    learned: Learned
     merged: Merged
     gguf: Gguf
     checked: Checked
@@ -112,7 +110,7 @@ def _entered(registry: Registry, version: Version, *, from_rolled_back: bool) ->
 
 
 def _entry(plan: Plan, made: Made, run_dir: Path, root: Path, now: datetime) -> Version:
-    passed = made.verdict.passed
+    passed = made.learned.verdict.passed
     outcome: Outcome = "live" if passed else "rejected"
     at = relative_to_root(run_dir, root)
     return Version(
@@ -123,46 +121,69 @@ def _entry(plan: Plan, made: Made, run_dir: Path, root: Path, now: datetime) -> 
         base_model_used=plan.base_model,
         output_model_path=f"{at}/model",
         gguf_path=f"{at}/model.gguf",
-        samples_trained=made.dataset.samples,
+        samples_trained=made.learned.dataset.samples,
         mode_filter=plan.mode,
         training_success=passed,
         adapter_path=f"{at}/adapter",
         anchor_model=plan.anchor,
         anchor_revision=plan.anchor_revision,
         parent_version=plan.parent_version,
+        consolidated=bool(plan.consolidation),
         outcome=outcome,
-        reasons=made.verdict.reasons,
+        reasons=made.learned.verdict.reasons,
         storage="full",
         publication="due" if passed and plan.publish else "off",
         ollama_name=plan.ollama_name,
-        dataset_sha256=made.dataset.sha256,
-        adapter_sha256=made.adapter.sha256,
+        dataset_sha256=made.learned.dataset.sha256,
+        adapter_sha256=made.learned.adapter.sha256,
         model_sha256=made.merged.sha256,
         gguf_sha256=made.gguf.sha256,
-        adapter_bytes=made.adapter.size_bytes,
+        adapter_bytes=made.learned.adapter.size_bytes,
         model_bytes=made.merged.size_bytes,
         gguf_bytes=made.gguf.size_bytes,
         quantization=made.gguf.quantization,
-        memories_trained=made.dataset.memories_new,
-        memories_replayed=made.dataset.memories_replayed,
+        memories_trained=made.learned.dataset.memories_new,
+        memories_replayed=made.learned.dataset.memories_replayed,
         metrics=_metrics(made),
+        recall={batch: round(share, 4) for batch, share in made.learned.evaluation.recall.items()},
+        first_reasons=made.learned.first_reasons,
     )
 
 
 def _metrics(made: Made) -> dict[str, float]:
-    measures = {"new": made.evaluation.new, "old": made.evaluation.old, "general": made.evaluation.general}
-    bits = {
-        f"{name}_bits_per_byte_{when}": round(value, 4)
-        for name, m in measures.items()
-        if m.prompts
-        for when, value in (("before", m.before), ("after", m.after))
+    evaluation = made.learned.evaluation
+    sets = {
+        "new": evaluation.new,
+        "old": evaluation.old,
+        "general": evaluation.general,
+        "unknown": evaluation.unknown,
     }
-    return {
-        "final_loss": round(made.adapter.final_loss, 4),
-        **bits,
+    transfer = evaluation.transfer
+    learning = {
+        "backward_transfer": transfer.backward,
+        "forgetting": transfer.forgetting,
+        "forward_transfer": transfer.forward,
+        "general_delta": evaluation.general.bits.difference if evaluation.general.prompts else None,
+        "kl_to_anchor": evaluation.kl_to_anchor,
+    }
+    numbers = {
+        "final_loss": round(made.learned.adapter.final_loss, 4),
+        **{key: value for name, measure in sets.items() if measure.prompts for key, value in _told(name, measure)},
+        **{name: round(value, 4) for name, value in learning.items() if value is not None},
         "gguf_mean_kl": round(made.checked.mean_kl, 5),
         "gguf_top1": round(made.checked.top1_agreement, 4),
     }
+    # A broken model's measures are none, and JSON has no word for them.
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+
+def _told(name: str, measure: Measure) -> list[tuple[str, float]]:
+    changes: dict[str, Change] = {"bits_per_byte": measure.bits, "recall": measure.recall, "exact": measure.exact}
+    return [
+        (f"{name}_{what}_{when}", round(value, 4))
+        for what, change in changes.items()
+        for when, value in (("before", change.before), ("after", change.after))
+    ]
 
 
 def _stamp(now: datetime) -> str:

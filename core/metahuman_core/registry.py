@@ -34,9 +34,12 @@ class Version(_Entry):
     The paths say where a file is or would be rebuilt, `storage` whether it is there. `pinned`: retention leaves it
     alone. `held`: it was rolled back, and what it trained is not due again. `promoted_at`: when a person made it live
     although it had been rejected. `in_archive`: its adapter lies in `retention.archive_dir`. `ollama_blob`: the GGUF's
-    SHA-256 as Ollama holds it. `…_first`: what was registered before a person accepted a rebuild that came out
-    otherwise; `anchor_revision_first`: it stands on such a one, and was not rebuilt since. Entries of the
-    original MetaHuman have the first ten fields alone.
+    SHA-256 as Ollama holds it. `recall`: its row of the R matrix, the share of kept-out prompts that it recalled of
+    each batch (run label). `first_reasons`: why the first attempt did not pass, where it is the second. `…_first`: what
+    was registered before a person accepted a rebuild that came out otherwise; `anchor_revision_first`: it stands on
+    such a one, and was not rebuilt since. `consolidated`: it was trained from its line's first anchor on all that
+    counted then, and not on its parent. `erased`: it knew what was erased, and nothing is left but this entry. Entries
+    of the original MetaHuman have the first ten fields alone.
     """
 
     version: int = Field(ge=1)
@@ -59,6 +62,8 @@ class Version(_Entry):
     publication: Publication = "off"
     pinned: bool = False
     held: bool = False
+    consolidated: bool = False
+    erased: bool = False
     promoted_at: str = ""
     in_archive: bool = False
     ollama_name: str = ""
@@ -78,6 +83,8 @@ class Version(_Entry):
     memories_trained: int = 0
     memories_replayed: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
+    recall: dict[str, float] = Field(default_factory=dict)
+    first_reasons: tuple[str, ...] = ()
 
     @property
     def is_rejected(self) -> bool:

@@ -19,6 +19,7 @@ from metahuman_core.schedule import Schedule, parse_hours
 
 PROFILE_NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
 _MODEL_NAME = re.compile(r"\w[\w.-]{0,79}(/\w[\w.-]{0,79}){0,2}", re.ASCII)
+_MODEL_IN_OLLAMA = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,3}(:\w[\w.-]{0,79})?", re.ASCII)
 _LEFT_OUT = ("library/", "registry.ollama.ai/")  # of a name, where Ollama lists its models
 
 Quantization = Literal["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"]
@@ -80,6 +81,8 @@ class DatasetSettings(_Section):
     questions_per_memory: int = Field(8, ge=0, le=50)
     replay_ratio: float = Field(1.0, ge=0, le=10)
     replay_samples: int = Field(2, ge=1, le=50)
+    general_share: float = Field(0.1, ge=0, le=0.5)
+    unknown_share: float = Field(0.05, ge=0, le=0.25)
     max_memories: int = Field(0, ge=0)
     seed: int = Field(20, ge=0)
 
@@ -87,6 +90,23 @@ class DatasetSettings(_Section):
     @classmethod
     def _with_defaults(cls, named: dict[str, float]) -> dict[str, float]:
         return {**_WEIGHTS, **named}
+
+
+class StudySettings(_Section):
+    """Questions that a model in Ollama asks about new memories, beside those by templates. No name: none does."""
+
+    ollama_model: str = ""
+    max_seconds_per_memory: float = Field(120.0, ge=1, le=3600)
+    max_minutes: float = Field(60.0, gt=0, le=1440)
+
+    @field_validator("ollama_model")
+    @classmethod
+    def _runs_here(cls, name: str) -> str:
+        if name and not _MODEL_IN_OLLAMA.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a model in Ollama: like qwen3:8b")
+        if name.rpartition(":")[2].lower().endswith("cloud"):
+            raise ValueError(f"{name!r} runs on somebody else's machine, and memories stay on this one")
+        return name
 
 
 class TrainingSettings(_Section):
@@ -106,6 +126,7 @@ class TrainingSettings(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     quantize_base: QuantizeBase = "none"
     reanchor_every: Literal[0, 1] = 0
+    consolidate_every: int = Field(0, ge=0)
     seed: int = Field(20, ge=0)
 
 
@@ -148,6 +169,27 @@ class RetentionSettings(_Section):
     max_total_gb: float = Field(0.0, ge=0)
     archive_dir: str = ""
     share_with_ollama: Literal["no", "reflink", "link"] = "reflink"
+
+
+class GateSettings(_Section):
+    """What a version must do to go live. A difference counts with the whole of its 95 % interval."""
+
+    prompts: int = Field(32, ge=5, le=1000)
+    learned_bits: float = 0.02
+    min_recall: float = Field(0.15, ge=0, le=1)
+    old_bits: float = Field(0.1, ge=0)
+    old_recall: float = Field(0.05, ge=0, le=1)
+    general_loss: float = Field(0.1, ge=0)
+    max_kl_to_anchor: float = Field(4.0, gt=0)
+    flawed: float = Field(0.05, ge=0, le=1)
+    gentler_rate: float = Field(0.5, gt=0, lt=1)
+
+
+class ForgetSettings(_Section):
+    """What becomes of what a person forgets, and of memories whose files they delete."""
+
+    erase_versions: bool = False
+    on_delete: Literal["keep", "forget"] = "keep"
 
 
 class OllamaSettings(_Section):
@@ -231,10 +273,13 @@ class Settings(_Section):
     profiles: dict[str, ProfileSettings] = Field(default_factory=dict)
     limits: LimitSettings = LimitSettings()
     dataset: DatasetSettings = DatasetSettings()
+    study: StudySettings = StudySettings()
     training: TrainingSettings = TrainingSettings()
+    gate: GateSettings = GateSettings()
     weights: WeightSettings = WeightSettings()
     ollama: OllamaSettings = OllamaSettings()
     retention: RetentionSettings = RetentionSettings()
+    forget: ForgetSettings = ForgetSettings()
     daemon: DaemonSettings = DaemonSettings()
     notify: NotifySettings = NotifySettings()
 

@@ -29,7 +29,7 @@ def tidy(settings: Settings, profile: str, now: Callable[[], datetime]) -> list[
     stale = [path for run_dir in paths.run_dirs() if _has_ended(run_dir, now) for path in _half_made(run_dir)]
     # The daemon and other commands write here too, without the cycle's lock.
     old_s = (now() - _SURELY_DEAD).timestamp()
-    places = (paths.ledger.parent, settings.root / "etc")
+    places = (paths.ledger.parent, paths.studied, settings.root / "etc")
     stale += [path for folder in places for path in _half_made(folder) if path.lstat().st_mtime < old_s]
     for path in stale:
         remove(path)

@@ -14,7 +14,7 @@ from metahuman_core.durable import partial_of, remove
 from metahuman_core.errors import MetahumanError
 from metahuman_core.journal import NAME, Journal
 from metahuman_core.layout import ProfilePaths
-from metahuman_core.plan import MEMORIES, Plan, read_plan
+from metahuman_core.plan import MEMORIES, QUESTIONS, Plan, read_plan
 from metahuman_core.registry import load_registry
 from metahuman_core.settings import Settings
 from metahuman_core.wish import Wish, command_sha256
@@ -40,7 +40,8 @@ def sweep(settings: Settings, profile: str) -> None:
 
     A folder that holds anything else stays: the original MetaHuman's runs are named like ours, and have no journal.
     """
-    ours = {MEMORIES, partial_of(Path(MEMORIES)).name, partial_of(Path(NAME)).name}
+    whole = (MEMORIES, QUESTIONS)
+    ours = {*whole, *(partial_of(Path(name)).name for name in (*whole, NAME))}
     for run_dir in ProfilePaths(settings.root, profile).run_dirs():
         if run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= ours:
             remove(run_dir)

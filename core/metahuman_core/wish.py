@@ -20,7 +20,6 @@ class Wish:
 
 def command_sha256(settings: Settings, wish: Wish) -> str:
     """What makes two commands the same: what was asked for, and the recipe."""
-    recipe = [settings.dataset, settings.training, settings.weights, settings.profile(wish.profile)]
-    return digest_of(
-        [wish.profile, wish.base_model, wish.mode, wish.max_memories, *(r.model_dump_json() for r in recipe)]
-    )
+    recipe = [settings.dataset, settings.training, settings.gate, settings.weights, settings.profile(wish.profile)]
+    asked = [wish.profile, wish.base_model, wish.mode, wish.max_memories, settings.study.ollama_model]
+    return digest_of([*asked, *(r.model_dump_json() for r in recipe)])

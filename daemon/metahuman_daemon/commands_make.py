@@ -53,9 +53,14 @@ def fine_tune(
     wish = Wish(profile, base_model, mode, max_memories)
     if dry_run:
         looked = cycle.look_ahead(settings, wish)
+        if settings.forget.on_delete == "forget" and (gone := looked.counts.deleted):
+            which = "1 memory whose file is" if gone == 1 else f"{gone} memories whose files are"
+            typer.echo(f"{which} gone would be erased first, if it has been gone for a minute")
         _show_ahead(looked)
+        if looked.choice.new and settings.study.ollama_model:
+            typer.echo(f"{settings.study.ollama_model} would be asked about those of which it has not been asked yet")
         anchor = looked.choice.start.anchor
-        for line in look_ahead_to_base(settings, profile, anchor) if looked.choice.new else ():
+        for line in look_ahead_to_base(settings, profile, anchor) if looked.choice.is_due else ():
             typer.echo(line)
         return
     with ProgressView() as view:
@@ -71,7 +76,7 @@ def fine_tune(
     if version is not None and not version.training_success:
         raise MetahumanError(
             f"version {version.version} was rejected: {'; '.join(version.reasons)}",
-            "it is not live, and its memories stay due",
+            f"it is not live, and its memories stay due; `metahuman promote {version.version} --force` makes it live",
         )
 
 
@@ -116,6 +121,11 @@ def _say_made(version: Version) -> None:
         f"adapter {version.adapter_bytes / (1 << 20):.0f} MiB, model {version.model_bytes / gib:.2f} GiB, "
         f"GGUF {version.gguf_bytes / gib:.2f} GiB"
     )
+    recalled = version.metrics.get("new_recall_after")
+    if recalled is not None:
+        say(f"of the kept-out questions about new memories it answers {recalled:.0%} (`metahuman report` has the rest)")
+    elif version.memories_trained:
+        say("nothing could be asked about the new memories: no phrasing of them was kept out")
 
 
 def _show_ahead(looked: Looked) -> None:
@@ -128,12 +138,14 @@ def _show_ahead(looked: Looked) -> None:
     )
     if looked.unfinished:
         typer.echo(f"run {looked.unfinished} is unfinished; it would go on first")
-    if choice.new:
+    if choice.consolidation:
+        would = "would be" if choice.is_due else "the next run is"
+        typer.echo(f"{would} a consolidation, on all that counts: {choice.consolidation}")
+    if choice.is_due:
         typer.echo(f"would train {len(choice.new)} new and {len(choice.replay)} old memories")
     else:
         typer.echo("nothing new to train" + (" of this mode" if counts.due else ""))
-    typer.echo(
-        f"base: {choice.start.base_model}" + (f", on anchor {choice.start.anchor}" if choice.start.warm_start else "")
-    )
+    on_anchor = choice.start.warm_start or choice.consolidation
+    typer.echo(f"base: {choice.start.base_model}" + (f", on anchor {choice.start.anchor}" if on_anchor else ""))
     if choice.start.note:
         typer.echo(choice.start.note)

@@ -1,19 +1,22 @@
-"""The commands that only read: history, base, check-config, doctor."""
+"""The commands that only read: history, report, base, check-config, doctor."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metahuman_core.config import find_config, load_settings
+from metahuman_core.errors import MetahumanError
+from metahuman_core.forgetting.anything import is_anything_erased
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.lineage import base_name
 from metahuman_core.registry import Registry, load_registry
 from metahuman_daemon import versions_table
+from metahuman_daemon.in_words import versions_named
 from metahuman_daemon.options import ConfigOption, JsonOption, UserOption, print_json, settings_for
 
 if TYPE_CHECKING:
@@ -28,12 +31,40 @@ def history(username: UserOption = None, as_json: JsonOption = False, config: Co
     registry = load_registry(settings.registry_path(profile))
     paths = ProfilePaths(settings.root, profile)
     if as_json:
-        print_json(versions_table.as_json(registry, paths) if registry else {"training_history": []})
+        found = versions_table.as_json(registry, paths, _stale(registry, paths)) if registry else None
+        print_json(found or {"training_history": []})
         return
     if registry is None or not (registry.training_history or registry.failed_runs):
         sys.stderr.write("no version yet: `metahuman fine-tune` makes the first\n")
         return
     _print_history(registry, paths)
+
+
+def report(
+    version: Annotated[int | None, typer.Argument(metavar="V", help="A version; else the live one.")] = None,
+    username: UserOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Where a version's report lies: one page for any browser, with its measures, answers and curves."""
+    from metahuman_core.report import REPORT
+    from metahuman_core.versions.parts import parts_of
+
+    settings, profile = settings_for(config, username)
+    registry = load_registry(settings.registry_path(profile)) or Registry()
+    chosen = registry.live() if version is None else registry.get(version)
+    if chosen is None:
+        raise MetahumanError("there is no live version", "say which one: `metahuman history` lists them")
+    path = parts_of(chosen, ProfilePaths(settings.root, profile)).run_dir / REPORT
+    if not path.is_file():
+        raise MetahumanError(
+            f"version {chosen.version} has no report: it was made without one, or removed",
+            f"`metahuman history` has its measures, and {path.parent} what is left of it",
+        )
+    if as_json:
+        print_json({"version": chosen.version, "report": str(path.absolute())})
+        return
+    typer.echo(str(path.absolute()))
 
 
 def base(username: UserOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
@@ -82,13 +113,28 @@ def _print_history(registry: Registry, paths: ProfilePaths) -> None:
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else _PIPED_WIDTH
     if registry.training_history:
-        typer.echo(versions_table.as_text(registry, paths, width, bold=terminal))
+        stale = _stale(registry, paths)
+        typer.echo(versions_table.as_text(registry, paths, width, stale, bold=terminal))
         typer.echo(versions_table.EXPLAINED)
+        if stale:
+            typer.echo(f"{versions_named(stale)} still know{'s' * (len(stale) == 1)} what was erased")
     for run in registry.failed_runs:
         typer.echo(f"failed {run.run_label} at {run.step}: {run.reason}")
     for version in registry.training_history:
         if version.reasons:
             typer.echo(f"version {version.version}: {'; '.join(version.reasons)}")
+
+
+def _stale(registry: Registry, paths: ProfilePaths) -> tuple[int, ...]:
+    """The versions that know what was erased; none are named where the ledger may not be opened by who asks."""
+    if not is_anything_erased(paths.ledger):
+        return ()
+    from metahuman_core.forgetting.stale import stale_versions
+
+    try:
+        return stale_versions(registry, paths)
+    except (OSError, MetahumanError):
+        return ()
 
 
 def _print_finding(finding: Finding) -> None:

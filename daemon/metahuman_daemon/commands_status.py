@@ -76,6 +76,9 @@ def _print(status: ProfileStatus, settings: Settings) -> None:
         typer.echo(
             f"  unfinished  {seen.unfinished_run}: " + ("it goes on" if daemon else "`metahuman fine-tune` goes on")
         )
+    if seen.consolidation:
+        due = "is due" if seen.consolidation_is_due else "is what the next run is"
+        typer.echo(f"  a consolidation {due}: {seen.consolidation}")
     if seen.publications_due and seen.publishes:
         typer.echo(f"  waits for Ollama: {versions_named(seen.publications_due)}")
     if seen.versions:
@@ -91,8 +94,16 @@ def _print_counts(seen: Seen) -> None:
         f"  memories    {counts.known} known in {seen.files} files: {counts.trained} trained, "
         f"{counts.due} due, {counts.settled} settled, {counts.superseded} superseded"
     )
+    if counts.deleted:
+        typer.echo(f"    deleted   {counts.deleted} whose files are gone: they stay what they were")
+    if counts.erased:
+        typer.echo(f"    erased    {counts.erased}" + _who_knows(seen))
     if counts.held:
         typer.echo(f"    held      {counts.held} that a version rolled back has trained: `metahuman resume` frees them")
+
+
+def _who_knows(seen: Seen) -> str:
+    return f"; {versions_named(seen.stale_versions)} still know what was erased" if seen.stale_versions else ""
 
 
 def _set_aside(seen: Seen) -> Iterator[str]:

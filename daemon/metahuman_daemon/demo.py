@@ -77,7 +77,7 @@ def run_demo(root: Path, say: Callable[[str], None]) -> None:
         _ask_all(settings, view)
     history(username=PROFILE, config=root / "config.toml")
     say(f"\n{(time.monotonic() - began_s) / 60:.1f} minutes; all of it is in {root}. Go on with, for example:")
-    for command in ("chat", "status", "history", "run", "doctor"):
+    for command in ("chat", "status", "history", "report", "run", "doctor"):
         say(f"  metahuman {command} --config {root / 'config.toml'}")
 
 

@@ -9,6 +9,8 @@ from typing import Literal
 
 from metahuman_core.converter import require_converter
 from metahuman_core.errors import MetahumanError
+from metahuman_core.forgetting.deleted import erase_deleted
+from metahuman_core.forgetting.finishing import finish_erasing
 from metahuman_core.journal import Journal
 from metahuman_core.layout import ProfilePaths, cycle_lock_path
 from metahuman_core.ledger import Counts, Ledger, ScanReport
@@ -36,7 +38,9 @@ from metahuman_core.wish import Wish
 from metahuman_daemon.card import free_vram_bytes, make_room, training_vram_bytes
 from metahuman_daemon.clock import now
 from metahuman_daemon.having import have_base
+from metahuman_daemon.holding import memories_are
 from metahuman_daemon.room import require_room
+from metahuman_daemon.studying import with_questions
 from metahuman_daemon.worker import run_child
 
 Say = Callable[[str], None]
@@ -88,6 +92,7 @@ def fine_tune(
     with cycle_lock(cycle_lock_path(settings.root), f"profile {wish.profile}") as lock_fd:
         sweep(settings, wish.profile)
         finish_prunings(settings, wish.profile, say)
+        finish_erasing(settings, wish.profile, say)
         for label in discard_unfinished(settings, wish.profile, now) if throw_away else ():
             say(f"run {label} is thrown away; its memories are due again")
         for label in discard_left_behind(settings, wish.profile, now):
@@ -110,7 +115,9 @@ def fine_tune(
         if journal:
             say(f"going on with run {run_dir.name}, behind {_last_step(journal)}")
             asked = read_plan(journal.file.inputs)
-            have_base(settings, wish.profile, asked.anchor, asked.warm_start, report, say, lock_fd)
+            have_base(
+                settings, wish.profile, asked.anchor, asked.warm_start or asked.compared_with, report, say, lock_fd
+            )
         require_converter()
         if settings.training.device != "cpu":
             held = model_bytes(settings, load_registry(settings.registry_path(wish.profile)))
@@ -135,6 +142,9 @@ def _begin(
     registry = load_registry(settings.registry_path(wish.profile))
     with Ledger(ProfilePaths(settings.root, wish.profile).ledger) as ledger:
         scan = look(settings, wish.profile, ledger, registry, steady=steady)
+        if count := erase_deleted(settings, wish.profile, ledger, scan, now()):
+            say(f"{memories_are(count)} erased, whose files were deleted ([forget] on_delete)")
+            scan = look(settings, wish.profile, ledger, registry, steady=steady)
         choice = choose(settings, wish, ledger, registry)
         counts = ledger.counts(choice.ancestry, held_memories(registry))
     say(
@@ -143,11 +153,17 @@ def _begin(
     )
     if choice.start.note:
         say(choice.start.note)
-    if not choice.new:
+    if not choice.is_due:
+        if choice.due_without_news:
+            say(f"{choice.due_without_news}, and no memory is left to train without it: it stays until there is one")
         return None
+    if choice.consolidation:
+        say(f"a consolidation, on all that counts: {choice.consolidation}")
     require_room(settings, wish.profile, registry, base=wish.base_model, anchor=choice.start.anchor)
     require_converter()
-    have_base(settings, wish.profile, choice.start.anchor, choice.start.warm_start, report, say, lock_fd)
+    adapter = choice.start.warm_start or choice.compared_with
+    have_base(settings, wish.profile, choice.start.anchor, adapter, report, say, lock_fd)
+    choice = with_questions(settings, wish.profile, choice, report, say)
     log = settings.root / "state" / "fetch.log"
 
     def fetch(name: str, revision: str) -> str:
@@ -157,7 +173,8 @@ def _begin(
     if same := made_by(plan, registry, ProfilePaths(settings.root, wish.profile)):
         say(f"version {same.version} was made by just this, of the same memories and the same base")
         return None
-    say(f"training on {len(choice.new)} new memories and {len(choice.replay)} old ones, from {choice.start.base_model}")
+    origin = choice.start.anchor if choice.consolidation else choice.start.base_model
+    say(f"training on {len(choice.new)} new memories and {len(choice.replay)} old ones, from {origin}")
     return begin_run(settings, choice, plan, now)
 
 

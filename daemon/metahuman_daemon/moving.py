@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from metahuman_core.errors import MetahumanError
+from metahuman_core.forgetting.stale import stale_versions
+from metahuman_core.layout import ProfilePaths
 from metahuman_core.ollama.client import OllamaDown
 from metahuman_core.plan import Plan
 from metahuman_core.progress import Report
@@ -91,6 +93,8 @@ def _move(
             say(f"version {number} is live already")
             _repair(settings, profile, number, lock_fd, report, say)
             return before, before
+        if number in stale_versions(before, ProfilePaths(settings.root, profile)):
+            say(f"version {number} still knows what was erased: once it is live, a consolidation is due again")
         version = have(settings, profile, number, "serving", report, say, lock_fd)
         publishes = settings.ollama.enabled and bool(version.ollama_name)
         is_ready = publishes and _make_ready(settings, profile, version, report, say)

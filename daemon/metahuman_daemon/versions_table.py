@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +22,15 @@ from metahuman_daemon.visible import visible
 _GIB, _MIB = 1 << 30, 1 << 20
 _LONGEST_ORIGIN = 40
 _COLUMNS = (
-    "", "version", "when", "from", "samples", "mode", "outcome", "notes", "new", "old", "general", "size", "on disk",
-    "Ollama",
+    "", "version", "when", "from", "samples", "mode", "outcome", "notes", "new", "old", "BWT", "general", "size",
+    "on disk", "Ollama",
 )  # fmt: skip
-_NUMBERS = frozenset({"version", "samples", "new", "old", "general", "size"})
+_NUMBERS = frozenset({"version", "samples", "new", "old", "BWT", "general", "size"})
 _MARKS: dict[Standing, str] = {"live": "*", "behind": "|", "branch": ""}
 EXPLAINED = (
     "* live, | what it was made on; without a mark: another branch\n"
-    "new, old, general: bits per byte before→after, on kept-out questions about new and older memories and on general\n"
-    "ones; less is better"
+    "new, old: how many of the kept-out questions about new and older memories were answered, before→after; BWT: what\n"
+    "became of older batches since each was learned; general: bits per byte on general questions, less is better"
 )
 
 
@@ -57,13 +57,15 @@ def on_disk(version: Version, paths: ProfilePaths) -> OnDisk:
     return OnDisk(files, tuple(CALLED[part] for part in HELD[version.storage or "full"] if not here[part]))
 
 
-def as_text(registry: Registry, paths: ProfilePaths, width: int, *, bold: bool = False) -> str:
+def as_text(
+    registry: Registry, paths: ProfilePaths, width: int, stale: Collection[int] = (), *, bold: bool = False
+) -> str:
     """All versions as a table, or as a few lines each where the terminal's `width` (in columns) is too small for it.
 
-    `bold`: the table's head is marked, for a terminal.
+    `stale`: the versions that know what was erased. `bold`: the table's head is marked, for a terminal.
     """
     found = {version.version: on_disk(version, paths) for version in registry.training_history}
-    rows = [tuple(map(visible, row)) for row in _rows(registry, found)]
+    rows = [tuple(map(visible, row)) for row in _rows(registry, found, stale)]
     # Most people have no notes: that leaves room for the rest.
     used = [n for n, column in enumerate(_COLUMNS) if column != "notes" or any(row[n] for row in rows)]
     columns, rows = [_COLUMNS[n] for n in used], [tuple(row[n] for n in used) for row in rows]
@@ -76,8 +78,8 @@ def as_text(registry: Registry, paths: ProfilePaths, width: int, *, bold: bool =
     return "\n".join([*lines, f"on this disk: {_size(total)} in all"] if total else lines)
 
 
-def as_json(registry: Registry, paths: ProfilePaths) -> dict[str, Any]:
-    """The registry, and under each version's `now` what cannot be read in its entry."""
+def as_json(registry: Registry, paths: ProfilePaths, stale: Collection[int] = ()) -> dict[str, Any]:
+    """The registry, and under each version's `now` what cannot be read in its entry. `stale`: as for the text."""
     value: dict[str, Any] = json.loads(registry.model_dump_json(exclude_unset=True))
     where, target = standings(registry), rollback_target(registry)
     files: list[File] = []
@@ -89,6 +91,7 @@ def as_json(registry: Registry, paths: ProfilePaths) -> dict[str, Any]:
             "is_rollback_target": version == target,
             "pinned": version.pinned,
             "held": version.held,
+            "knows_erased": version.version in stale,
             "storage": version.storage or "full",
             "absent": list(found.absent),
             "bytes_on_disk": taken_bytes(found.files),
@@ -96,7 +99,7 @@ def as_json(registry: Registry, paths: ProfilePaths) -> dict[str, Any]:
     return {**value, "bytes_on_disk": taken_bytes(files)}
 
 
-def _rows(registry: Registry, found: dict[int, OnDisk]) -> Iterable[tuple[str, ...]]:
+def _rows(registry: Registry, found: dict[int, OnDisk], stale: Collection[int]) -> Iterable[tuple[str, ...]]:
     where, target = standings(registry), rollback_target(registry)
     for version in registry.training_history:
         here = found[version.version]
@@ -106,6 +109,9 @@ def _rows(registry: Registry, found: dict[int, OnDisk]) -> Iterable[tuple[str, .
             "pinned": version.pinned,
             "held": version.held,
             "by hand": bool(version.promoted_at),
+            "consolidated": version.consolidated,
+            "erased": version.erased,
+            "knows what was erased": version.version in stale,
             "next rollback": version == target,
         }
         taken = taken_bytes(here.files)
@@ -118,7 +124,9 @@ def _rows(registry: Registry, found: dict[int, OnDisk]) -> Iterable[tuple[str, .
             version.mode_filter,
             outcome.replace("_", " "),
             ", ".join(note for note, holds in notes.items() if holds),
-            *(_change(version, name) for name in ("new", "old", "general")),
+            *(_change(version, f"{name}_recall", "{:.0%}") for name in ("new", "old")),
+            "" if (bwt := version.metrics.get("backward_transfer")) is None else f"{100 * bwt:+.0f}",
+            _change(version, "general_bits_per_byte", "{:.2f}"),
             _size(taken) if taken else "",
             f"absent: {', '.join(here.absent)}" if here.absent else _storage(version),
             version.publication,
@@ -160,10 +168,9 @@ def _storage(version: Version) -> str:
     return version.storage or "full"
 
 
-def _change(version: Version, name: str) -> str:
-    before = version.metrics.get(f"{name}_bits_per_byte_before")
-    after = version.metrics.get(f"{name}_bits_per_byte_after")
-    return "" if before is None or after is None else f"{before:.2f}→{after:.2f}"
+def _change(version: Version, name: str, shown: str) -> str:
+    before, after = version.metrics.get(f"{name}_before"), version.metrics.get(f"{name}_after")
+    return "" if before is None or after is None else f"{shown.format(before)}→{shown.format(after)}"
 
 
 def _size(count: int) -> str:

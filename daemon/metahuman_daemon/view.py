@@ -15,14 +15,18 @@ from metahuman_core.progress import Progress
 
 _LINE_EVERY_S = 10.0
 _MIB = 1 << 20
+_COUNT_COLUMNS = 18
 _NAMES = {
+    "study": "Asking about memories",
     "fetch": "Fetching the base",
     "rebuild": "Rebuilding",
     "dataset": "Making the dataset",
     "train": "Training",
     "evaluate": "Measuring",
+    "gentler": "Not passed",
     "weights": "Merging and quantising",
     "check": "Checking the GGUF",
+    "report": "Writing the report",
     "register": "Registering",
     "publish": "Publishing",
     "verify": "Verifying",
@@ -48,7 +52,7 @@ class ProgressView:
             columns = (
                 TextColumn("{task.description:<22}"),
                 BarColumn(bar_width=24),
-                TextColumn("{task.fields[count]:<18}"),
+                TextColumn(f"{{task.fields[count]:<{_COUNT_COLUMNS}}}"),
                 TextColumn("{task.fields[loss]:<10}"),
                 TimeElapsedColumn(),
                 TextColumn("ETA"),
@@ -81,7 +85,9 @@ class ProgressView:
             self._task = bars.add_task(name, total=None, count="", loss="")
         assert self._task is not None  # noqa: S101  # made above, at the first step
         loss = "" if progress.loss is None else f"loss {progress.loss:.2f}"
-        count = _count(progress) or progress.note[:18]
+        if len(progress.note) > _COUNT_COLUMNS:
+            bars.console.print(f"{name}: {progress.note}", markup=False)
+        count = _count(progress) or progress.note[:_COUNT_COLUMNS]
         bars.update(self._task, total=progress.total or None, completed=progress.done, count=count, loss=loss)
 
     def _line(self, progress: Progress) -> None:

@@ -38,7 +38,7 @@ MEASURED = {
     "output_model_path": PHANTOM,
     "samples_trained": 320,
     "training_success": True,
-    "metrics": {"new_bits_per_byte_before": 1.5, "new_bits_per_byte_after": 0.5},
+    "metrics": {"general_bits_per_byte_before": 1.5, "general_bits_per_byte_after": 0.5},
 }
 
 
@@ -301,6 +301,23 @@ def test_metahuman_root_moves_the_root(root: Root, tmp_path: Path) -> None:
 
 
 # --- nothing to do --------------------------------------------------------------------------------------------------
+
+
+def test_the_report_of_a_version_is_found_and_one_that_has_none_says_so(root: Root) -> None:
+    root.profile("greggles")
+    missing = root.metahuman("report")
+    assert (missing.code, missing.out) == (FAILED, "")
+    assert "there is no live version" in missing.err
+    root.registry(training_history=[{**MEASURED, "outcome": "live"}])
+    without = root.metahuman("report")
+    assert (without.code, without.out) == (FAILED, "")
+    assert "version 1 has no report" in without.err
+    page = ProfilePaths(root.folder, "greggles").run_dir(LABEL) / "report.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<p>", encoding="utf-8")
+    assert root.metahuman("report").out == f"{page}\n"
+    assert root.metahuman("report", "1", "--json").json == {"version": 1, "report": str(page)}
+    assert root.metahuman("report", "2").code == FAILED
 
 
 def test_an_empty_folder_is_nothing_new_and_needs_no_base(root: Root) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,10 @@ signal.pause()
 
 
 @pytest.fixture
-def ctrl_c_before_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A child's first deed is to press Ctrl-C. A shell's `make test &` leaves us deaf to that: here we hear it."""
+def ctrl_c_before_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears_ctrl_c: None) -> None:
+    """A child's first deed is to press Ctrl-C."""
     (tmp_path / "sitecustomize.py").write_text(_CTRL_C_BEFORE_ANYTHING, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("ctrl_c_before_anything")

@@ -23,7 +23,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import jinja2
-from double_rules import BARE, MODELS, RefusedError, check_create, is_cloud_or_local, parse_name
+from double_rules import BARE, MODELS, Name, RefusedError, check_create, is_cloud_or_local, parse_name
 from double_show import Runner, running, shown, tag
 from double_store import Manifest, Store
 
@@ -69,6 +69,10 @@ class OllamaDouble:
     port: int = 0
     answer: str | Callable[[str], str] = ANSWER
     """What every model answers, or what answers for the digest of a model's weights."""
+    structured: Callable[[dict[str, Any]], str] | None = None
+    """What answers a chat that asks for a `format`, told its request; it may raise RefusedError."""
+    shows: dict[str, Any] = field(default_factory=dict)
+    """What `show` tells of every model beside the usual (capabilities, remote_host)."""
     on_card: bool = False
     on_request: Callable[[str], None] = lambda _: None
     """Called with the path of each request when it has come, before it is answered."""
@@ -77,6 +81,8 @@ class OllamaDouble:
     failures: list[Failure] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     store: Store = field(init=False)
+    moving: threading.Event = field(default_factory=threading.Event)
+    """Set, what was stalled goes on."""
     _server: _Server | None = None
     _thread: threading.Thread | None = None
 
@@ -110,6 +116,7 @@ class OllamaDouble:
 
     def stop(self) -> None:
         """Go away, with what is loaded; models stay on disk."""
+        self.moving.set()
         if self._server and self._thread:
             self._server.shutdown()
             self._server.server_close()
@@ -122,7 +129,8 @@ class OllamaDouble:
         """Fail from now on (or `times` times) where the path starts with `path`.
 
         Kinds: disk-full and no-llama-quantize (create), disk-full-upload, unwritable, drop (no answer), drop-body (the
-        connection breaks while a blob is sent), busy (503), nonsense (200, not JSON).
+        connection breaks while a blob is sent), busy (503), nonsense (200, not JSON), stall (no answer until `moving`
+        is set), crash (what runs the model has ended).
         """
         self.failures.append(Failure(kind, path, times))
         self.store.failures.add(kind)
@@ -186,6 +194,8 @@ class Handler(BaseHTTPRequestHandler):
         blob = path.startswith("/api/blobs/") and self.command in ("HEAD", "POST")
         self._raw = b"" if blob else b"".join(self._body())
         self.double.on_request(path)
+        if self.double.failing("stall", path):
+            self.double.moving.wait()
         if self.double.failing("drop", path):
             self.close_connection = True
         elif self._forbidden():
@@ -329,7 +339,7 @@ class Handler(BaseHTTPRequestHandler):
         if model is None:
             full = asked if ":" in asked or not self.double.rewrites else f"{asked}:latest"
             raise RefusedError(404, f"model '{full}' not found", early=True)
-        self._json(200, shown(self.double.store, model))
+        self._json(200, shown(self.double.store, model) | self.double.shows)
 
     def _create(self, request: dict[str, Any]) -> None:
         check_create(request)
@@ -384,18 +394,13 @@ class Handler(BaseHTTPRequestHandler):
             self._json(200, base | said("", chat=chat) | {"done": True, "done_reason": "unload"})
             return
         template = double.store.template(model)
-        if request.get("tools") and ".Tools" not in template and "tools" not in template:
-            raise RefusedError(400, f"{parsed.full} does not support tools", early=True)
         options = double.store.parameters(model) | (request.get("options") or {})
-        for key in _FLOATS:
-            if isinstance(options.get(key, 0), str):
-                raise RefusedError(500, f'option "{key}" must be of type float32', early=True)
+        self._check_run(request, parsed, template, options, "/api/chat" if chat else "/api/generate")
         self._load(model, blob, keep_alive)
         if loading:
             self._json(200, base | said("", chat=chat) | {"done": True, "done_reason": "load"})
             return
-        answer = double.answer if isinstance(double.answer, str) else double.answer(blob)
-        text = "" if not double.rewrites and template == BARE else answer
+        text = self._text(request, blob, template)
         words = re.findall(r"\S+\s*", text)
         limit = int(options.get("num_predict", -1))
         cut = words if limit < 0 else words[:limit]
@@ -410,6 +415,29 @@ class Handler(BaseHTTPRequestHandler):
             self._stream(iter([*pieces, base | said("", chat=chat) | last]))
         else:
             self._json(200, base | said("".join(cut).rstrip(), chat=chat) | last)
+
+    def _text(self, request: dict[str, Any], blob: str, template: str) -> str:
+        """What the model says."""
+        double = self.double
+        if not double.rewrites and template == BARE:
+            return ""
+        if request.get("format") and double.structured:
+            return double.structured(request)
+        return double.answer if isinstance(double.answer, str) else double.answer(blob)
+
+    def _check_run(
+        self, request: dict[str, Any], name: Name, template: str, options: dict[str, Any], path: str
+    ) -> None:
+        """What is refused before a model is loaded."""
+        if request.get("tools") and ".Tools" not in template and "tools" not in template:
+            raise RefusedError(400, f"{name.full} does not support tools", early=True)
+        if request.get("think") and "thinking" not in self.double.shows.get("capabilities", ()):
+            raise RefusedError(400, f'"{request["model"]}" does not support thinking', early=True)
+        if self.double.failing("crash", path):
+            raise RefusedError(500, "llama-server process has terminated: exit status 2", early=True)
+        for key in _FLOATS:
+            if isinstance(options.get(key, 0), str):
+                raise RefusedError(500, f'option "{key}" must be of type float32', early=True)
 
     def _load(self, model: Manifest, blob: str, keep_alive: timedelta | None) -> None:
         double, header = self.double, self.double.store.header(model)

@@ -39,7 +39,7 @@ def test_the_version_is_live_and_the_files_are_the_ones_that_were_registered(tra
     run_dir = trained_root.run_dir(version)
     assert sha256_file(run_dir / "dataset.jsonl") == version.dataset_sha256
     assert (run_dir / "Modelfile").read_text(encoding="utf-8").startswith("FROM ./model.gguf\n")
-    for name in ("train-log.jsonl", "evaluation.json", "loss.svg"):
+    for name in ("train-log.jsonl", "evaluation.json", "loss.svg", "report.html"):
         assert (run_dir / name).stat().st_size, name
     assert not list(run_dir.glob("*.partial"))
     assert not (run_dir / "checkpoints").exists()

@@ -135,7 +135,7 @@ def test_other_quantisations_are_llama_cpps_bytes_too_and_pass_their_check(
     assert (made.quantization, made.size_bytes) == (quantization, out.stat().st_size)
     assert out.read_bytes() == llama_cpps_gguf(base, tmp_path / "theirs.gguf", quantization, aside).read_bytes()
     assert {kind for kind, _ in json.loads(aside("-c", _READ, str(out)))["tensors"].values()} == {"F32", *kinds}
-    checked = check_gguf(base, out, WeightSettings(quantization=quantization), "cpu", silent, never)
+    checked = check_gguf(base, out, None, WeightSettings(quantization=quantization), "cpu", silent, never)
     assert checked.reasons == ()
 
 
@@ -146,6 +146,31 @@ def test_the_check_sees_a_gguf_of_other_weights(
     (version,) = root.registry().training_history
     gguf = tmp_path / "model.gguf"
     gguf.symlink_to(root.folder / version.gguf_path)
-    checked = check_gguf(tiny_base("llama"), gguf, WeightSettings(), "cpu", silent, never)
+    checked = check_gguf(tiny_base("llama"), gguf, None, WeightSettings(), "cpu", silent, never)
     assert "mean KL" in checked.reasons[0]
     assert "first choice" in checked.reasons[1]
+
+
+def test_the_check_sees_a_model_that_is_not_what_was_measured(
+    trained: Callable[[str], Root], tiny_base: Callable[[str], Path]
+) -> None:
+    """Base and adapter were measured; what was merged is something else, and its GGUF just like it."""
+    root = trained("qwen3")
+    (version,) = root.registry().training_history
+    measured = json.loads((root.run_dir(version) / "evaluation.json").read_text(encoding="utf-8"))["text_nats"]
+    model, gguf = root.folder / version.output_model_path, root.folder / version.gguf_path
+    assert check_gguf(model, gguf, measured, WeightSettings(), "cpu", silent, never).reasons == ()
+    other = check_gguf(model, gguf, measured + 1, WeightSettings(), "cpu", silent, never)
+    (reason,) = other.reasons
+    assert "model/ is not what was measured" in reason
+
+
+def test_the_check_sees_another_chat_template(trained: Callable[[str], Root], tmp_path: Path) -> None:
+    root = trained("qwen3")
+    (version,) = root.registry().training_history
+    model = tmp_path / "model"
+    shutil.copytree(root.folder / version.output_model_path, model)
+    template = model / "chat_template.jinja"
+    template.write_text(template.read_text(encoding="utf-8").replace("assistant", "helper"), encoding="utf-8")
+    checked = check_gguf(model, root.folder / version.gguf_path, None, WeightSettings(), "cpu", silent, never)
+    assert "the GGUF's chat template is not model/'s" in checked.reasons

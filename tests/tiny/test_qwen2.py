@@ -79,7 +79,7 @@ def test_converted_with_qwen2s_splitting_it_has_the_models_tokens_and_logits(
     base, adapter = failed.root.folder / "base", failed.run_dir / "adapter"
     aside("-c", _CONVERT_AS_QWEN2, str(base), str(adapter), str(model), str(gguf))
     assert isinstance(AutoModelForCausalLM.from_pretrained(model), Qwen2ForCausalLM)
-    checked = check_gguf(model, gguf, WeightSettings(), "cpu", lambda _: None, lambda: False)
+    checked = check_gguf(model, gguf, None, WeightSettings(), "cpu", lambda _: None, lambda: False)
     assert checked.reasons == ()
     assert checked.mean_kl < 0.01
     assert checked.top1_agreement > 0.97

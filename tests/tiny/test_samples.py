@@ -58,7 +58,8 @@ def test_a_run_that_goes_on_reads_what_was_tokenised_and_ends_with_the_same_adap
 
     def trained_in(folder: Path, dataset: Path, stop: Callable[[], bool]) -> str:
         anchor, fits = Anchor(base, "base", "", None), tmp_path / "fits.json"
-        train(dataset, anchor, Base(base, "cpu", "none"), recipe, folder, fits, said.append, stop)
+        made, on = sha256_file(dataset), Base(base, "cpu", "none")
+        train(dataset, anchor, on, recipe, folder, fits, said.append, stop, dataset_sha256=made)
         return sha256_file(folder / "adapter" / "adapter_model.safetensors")
 
     straight = trained_in(tmp_path / "straight", dataset, lambda: False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from metahuman_core.durable import sha256_file
 from metahuman_core.errors import MetahumanError, StoppedError
 from metahuman_core.progress import Progress
 from metahuman_core.settings import TrainingSettings
-from metahuman_core.steps import answer_trainer, evaluate
+from metahuman_core.steps import answer_trainer, answering
+from metahuman_core.steps.encode import Encoded
 from metahuman_core.steps.loading import Base
 from metahuman_core.steps.rows import answer_nats
 from metahuman_core.steps.train import Anchor, train
@@ -45,7 +47,8 @@ class Trained:
         self.said.clear()
         out, anchor = self._folder / name, Anchor(self.base_folder, "base", "", None)
         loaded = base or self.base()
-        train(self._dataset, anchor, loaded, RECIPE, out, self.remembered, self.said.append, stop)
+        made = sha256_file(self._dataset)
+        train(self._dataset, anchor, loaded, RECIPE, out, self.remembered, self.said.append, stop, dataset_sha256=made)
         return self.losses(name)
 
     def losses(self, name: str) -> list[float]:
@@ -162,14 +165,17 @@ def test_out_of_memory_all_the_same_takes_the_next_half_and_is_remembered(traine
 
 
 def test_measuring_goes_on_sample_by_sample_where_a_batch_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    def room_for_one(_: Any, rows: list[float]) -> float:
-        if len(rows) > 1:
-            raise torch.OutOfMemoryError
-        return rows[0]
+    asked = [Encoded([1, 2, 3], [-100, 2, 3]), Encoded([4, 5], [-100, 5])]
+    even = torch.zeros(1, 8)
 
-    monkeypatch.setattr(evaluate, "_batch_nats", room_for_one)
-    batches: Any = [[1.0, 2.0], [4.0]]
-    assert evaluate._nats(None, batches, lambda rows: rows, lambda: False) == 7.0  # type: ignore[arg-type, return-value]
+    def room_for_one(_: Any, samples: list[Encoded], *__: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        if len(samples) > 1:
+            raise torch.OutOfMemoryError
+        wanted = torch.tensor(answering.wanted_ids(samples[0]))
+        return even.expand(len(wanted), -1), wanted
+
+    monkeypatch.setattr(answering, "_logits", room_for_one)
+    assert answering.nats_of(None, asked, 0, None) == pytest.approx([2 * math.log(8), math.log(8)])
 
 
 def test_a_loss_that_is_no_number_ends_the_training(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from metahuman_core.memories.model import Memory, Turn
 from metahuman_core.settings import DatasetSettings
 
 Note = Callable[..., Memory]
-SETTINGS = DatasetSettings()
+SETTINGS = DatasetSettings(general_share=0, unknown_share=0)  # what is beside memories: test_extras.py
 
 
 @pytest.fixture
@@ -214,3 +215,20 @@ def test_what_an_ancestor_kept_out_is_never_trained(out: Path, note: Note) -> No
     build_dataset([], [memory], [out], many, "", again)
     assert kept_out
     assert not kept_out & {s.turns[-2].text for s in read_samples(again)}
+
+
+def test_a_consolidation_takes_all_samples_of_an_old_memory_its_probes_too(out: Path, note: Note) -> None:
+    memory = note("I live in Skagen, at the harbour.", day=2)
+    whole = list(samples_of(memory, SETTINGS, "You are Anna."))
+    build_dataset((), [memory], (), SETTINGS, "You are Anna.", out, consolidates=True)
+    samples = list(read_samples(out))
+    assert [replace(sample, role="new") for sample in samples] == whole
+    assert {(s.role, s.split) for s in samples} == {("replay", "train"), ("replay", "probe")}
+    build_dataset((), [memory], (), SETTINGS, "You are Anna.", out)
+    assert {s.split for s in read_samples(out)} == {"train"}
+
+
+def test_in_a_consolidation_a_corrected_address_wins_too(out: Path, note: Note) -> None:
+    old, new = note("I live in Skagen.", day=1), note("I live in Ribe.", day=2)
+    build_dataset((), [old, new], (), SETTINGS, "", out, consolidates=True)
+    assert {s.memory for s in read_samples(out) if "live" in s.turns[0].text} == {new.digest}

@@ -62,3 +62,18 @@ def test_there_is_no_more_replay_than_there_are_memories(note: Note) -> None:
 def test_replay_keeps_to_the_mode(note: Note) -> None:
     old = [("run-1", note(f"{mode} one", mode=mode)) for mode in ("dual", "agent", "emulation")]
     assert [m.text for m in choose_replay(old, 3, 20, "dual")] == ["dual one"]
+
+
+def test_what_was_forgotten_comes_first_and_takes_half_at_most(note: Note) -> None:
+    old = trained(note)
+    lost = {memory.digest for _, memory in old if memory.text.startswith("first")}
+    chosen = choose_replay(old, 20, 20, "all", lost)
+    assert len({m.digest for m in chosen}) == 20
+    assert sum(m.digest in lost for m in choose_replay(old, 20, 20, "all", set(list(lost)[:3]))) >= 3
+    assert {m.text.split()[0] for m in chosen} == {"first", "second", "dream"}
+
+
+def test_what_is_forgotten_and_not_trained_by_this_line_is_not_replayed(note: Note) -> None:
+    assert choose_replay(trained(note), 5, 20, "all", {"of another branch"}) == choose_replay(
+        trained(note), 5, 20, "all"
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import pytest
 from metahuman_core.dataset.build import Dataset
 from metahuman_core.durable import sha256_file
 from metahuman_core.errors import MetahumanError
-from metahuman_core.gate import Evaluation, Measure, Verdict
+from metahuman_core.gate.attempts import Learned
+from metahuman_core.gate.judging import Verdict
+from metahuman_core.gate.measures import Change, Evaluation, Measure, Transfer
 from metahuman_core.plan import Plan
 from metahuman_core.registering import Made, register, register_failure
 from metahuman_core.registry import Registry, Version, Versioning, load_registry, update_registry
@@ -21,6 +25,21 @@ from metahuman_core.versions.moving import rolled_back_to
 
 Clock = Callable[[], datetime]
 PASSED, FAILED = Verdict(passed=True, reasons=()), Verdict(passed=False, reasons=("new memories are not answered",))
+
+
+def learned(verdict: Verdict) -> Learned:
+    """What a run learned, with measures."""
+    evaluation = Evaluation(
+        new=Measure(20, bits=Change(3.0, 1.0), recall=Change(0.1, 0.75), exact=Change(0.0, 0.5)),
+        old=Measure(0),
+        general=Measure(10, bits=Change(2.0, 2.1)),
+        kl_to_anchor=0.12345,
+        transfer=Transfer(backward=-0.02, forgetting=0.04),
+        recall={"2025-02-01-120000-000001": 0.98, "2025-03-01-120000-000001": 2 / 3},
+    )
+    return Learned(
+        Dataset("d", 120, 20, 30, 10), Adapter("a", 1000, 60, 120, 0.51239), evaluation, verdict, ("it was too hot",)
+    )
 
 
 class Desk:
@@ -43,10 +62,7 @@ class Desk:
         """Enter that run."""
         run_dir = self.run_dir(number)
         made = Made(
-            dataset=Dataset("d", 120, 20, 30, 10),
-            adapter=Adapter("a", 1000, 60, 120, 0.51239),
-            evaluation=Evaluation(Measure(20, 3.0, 1.0), Measure(0, 0.0, 0.0), Measure(10, 2.0, 2.0)),
-            verdict=verdict,
+            learned=learned(verdict),
             merged=Merged("m", 5000),
             gguf=Gguf(sha256_file(run_dir / "model.gguf"), 5, "Q8_0"),
             checked=Checked(0.004, 0.97, 300, ()),
@@ -76,6 +92,12 @@ def test_a_first_version_goes_live_and_becomes_the_base(desk: Desk) -> None:
     assert version.timestamp == "2025-03-01T12:00:00.000Z"
     assert version.metrics["new_bits_per_byte_after"] == 1.0
     assert "old_bits_per_byte_after" not in version.metrics
+    assert (version.metrics["new_recall_before"], version.metrics["new_recall_after"]) == (0.1, 0.75)
+    assert (version.metrics["backward_transfer"], version.metrics["forgetting"]) == (-0.02, 0.04)
+    assert "forward_transfer" not in version.metrics
+    assert (version.metrics["general_delta"], version.metrics["kl_to_anchor"]) == (0.1, 0.1235)
+    assert list(version.recall.values()) == [0.98, 0.6667]
+    assert version.first_reasons == ("it was too hot",)
 
 
 def test_a_run_is_entered_once_however_often_it_is_tried(desk: Desk) -> None:
@@ -123,10 +145,7 @@ def test_what_is_not_there_as_it_was_made_is_not_entered(desk: Desk, broken: str
     else:
         (version_dir / broken).unlink()
     made = Made(
-        Dataset("d", 1, 1, 1, 0),
-        Adapter("a", 1, 1, 1, 0.5),
-        Evaluation(*[Measure(0, 0.0, 0.0)] * 3),
-        PASSED,
+        learned(PASSED),
         Merged("m", 1),
         Gguf(made_of, 1, "Q8_0"),
         Checked(0.0, 1.0, 1, ()),
@@ -187,13 +206,31 @@ def test_what_is_entered_is_not_looked_at_again(desk: Desk) -> None:
     version = desk.enter(1, FAILED)
     run_dir = desk.run_dir(1)
     made = Made(
-        dataset=Dataset("d", 120, 20, 30, 10),
-        adapter=Adapter("a", 1000, 60, 120, 0.5),
-        evaluation=Evaluation(Measure(20, 3.0, 1.0), Measure(0, 0.0, 0.0), Measure(10, 2.0, 2.0)),
-        verdict=FAILED,
+        learned=learned(FAILED),
         merged=Merged("m", 5000),
         gguf=Gguf(sha256_file(run_dir / "model.gguf"), 5, "Q8_0"),
         checked=Checked(0.004, 0.97, 300, ()),
     )
     (run_dir / "model.gguf").unlink()
     assert register(desk.plan(), made, run_dir, desk.root, desk.now()) == version
+
+
+def test_what_is_no_number_is_not_written_so_that_the_registry_can_be_read(desk: Desk) -> None:
+    made = learned(FAILED)
+    broken = replace(made.evaluation, kl_to_anchor=math.nan, general=Measure(10, bits=Change(2.0, math.inf)))
+    run_dir = desk.run_dir(1)
+    version = register(
+        desk.plan(),
+        Made(
+            replace(made, evaluation=broken),
+            Merged("m", 5000),
+            Gguf(sha256_file(run_dir / "model.gguf"), 5, "Q8_0"),
+            Checked(math.inf, 0.0, 300, ("broken",)),
+        ),
+        run_dir,
+        desk.root,
+        desk.now(),
+    )
+    assert desk.registry().training_history == (version,)
+    assert {"kl_to_anchor", "general_bits_per_byte_after", "gguf_mean_kl"}.isdisjoint(version.metrics)
+    assert version.metrics["general_bits_per_byte_before"] == 2.0

@@ -163,6 +163,21 @@ def test_a_name_that_ollama_refuses_or_lists_otherwise_is_none(tmp_path: Path, n
     assert "is no name of a model" in fault(config(tmp_path, f'[profiles.anna]\nollama_name = "{name}"\n'))
 
 
+@pytest.mark.parametrize("name", ["qwen3", "qwen3:8b", "me/anna:v1", "hf.co/some/Model-GGUF:Q4_K_M"])
+def test_a_model_that_asks_about_memories_is_named_as_in_ollama(tmp_path: Path, name: str) -> None:
+    assert load_settings(config(tmp_path, f'[study]\nollama_model = "{name}"\n')).study.ollama_model == name
+
+
+@pytest.mark.parametrize("name", ["a b", "-a", "a:", "a//b", "http://a/b", "a:b:c", "a/b/c/d/e"])
+def test_a_name_of_no_model_in_ollama_is_refused(tmp_path: Path, name: str) -> None:
+    assert "is no name of a model in Ollama" in fault(config(tmp_path, f'[study]\nollama_model = "{name}"\n'))
+
+
+@pytest.mark.parametrize("name", ["gpt-oss:120b-cloud", "qwen3-coder:480B-Cloud", "kimi:cloud"])
+def test_memories_are_not_shown_to_a_model_on_somebody_elses_machine(tmp_path: Path, name: str) -> None:
+    assert "somebody else's machine" in fault(config(tmp_path, f'[study]\nollama_model = "{name}"\n'))
+
+
 @pytest.mark.parametrize("name", ["../x", "", ".", "Anna", "1st", "a/b", "a b", "a" * 33, "ann\u00e9", "a\n", "-a"])
 def test_a_name_that_could_not_stand_in_a_path_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="is no profile name"):

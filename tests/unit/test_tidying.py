@@ -88,7 +88,14 @@ def test_runs_that_were_never_begun_go_with_the_days_that_hold_nothing_else(sett
     assert [path.name for path in paths.runs.iterdir()] == ["note.txt"]
 
 
-@pytest.mark.parametrize("place", ["etc/model-registry.json.partial", "profiles/anna/state/agenda.json.partial"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "etc/model-registry.json.partial",
+        "profiles/anna/state/agenda.json.partial",
+        "profiles/anna/state/study/abc.json.partial",
+    ],
+)
 def test_elsewhere_only_what_is_old_is_surely_nobodys(settings: Settings, now: Clock, place: str) -> None:
     """The daemon writes its status, and another command the registry, without the cycle's lock."""
     half = half_made(settings.root / place, now, 0.5)

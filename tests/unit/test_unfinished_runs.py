@@ -17,7 +17,7 @@ from metahuman_core.layout import ProfilePaths
 from metahuman_core.looking import sources
 from metahuman_core.plan import Plan
 from metahuman_core.registry import Registry, Version, update_registry
-from metahuman_core.settings import ProfileSettings, Settings, TrainingSettings
+from metahuman_core.settings import ProfileSettings, Settings, StudySettings, TrainingSettings
 from metahuman_core.unfinished import (
     discard_left_behind,
     discard_unfinished,
@@ -72,6 +72,7 @@ def test_the_same_command_goes_on_and_another_is_refused(
         (settings, Wish("anna", mode="dual", max_memories=3)),
         (settings, Wish("anna", mode="dual", base_model="Other/Base")),
         (settings.model_copy(update={"training": TrainingSettings(rank=8)}), wish),
+        (settings.model_copy(update={"study": StudySettings(ollama_model="qwen3:8b")}), wish),
     ]
     for other_settings, other_wish in others:
         with pytest.raises(MetahumanError, match="unfinished") as refused:
@@ -81,8 +82,8 @@ def test_the_same_command_goes_on_and_another_is_refused(
 
 def test_what_was_killed_before_its_journal_is_swept_away(settings: Settings) -> None:
     begun = run_folder(settings)
-    (begun / "memories.jsonl").write_text("", encoding="utf-8")
-    (begun / "run.json.partial").write_text("", encoding="utf-8")
+    for name in ("memories.jsonl", "questions.jsonl", "questions.jsonl.partial", "run.json.partial"):
+        (begun / name).write_text("", encoding="utf-8")
     empty = run_folder(settings, "2025-03-02-120000-000002")
     sweep(settings, "anna")
     assert not begun.exists()

@@ -20,7 +20,7 @@ from typing import Self
 
 from metahuman_core.errors import MetahumanError
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE files (
     folder TEXT NOT NULL, name TEXT NOT NULL, mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL, inode INTEGER NOT NULL,
@@ -46,11 +46,24 @@ CREATE TABLE IF NOT EXISTS trainings (
     digest TEXT NOT NULL, run_label TEXT NOT NULL, PRIMARY KEY (digest, run_label));
 CREATE TABLE IF NOT EXISTS adopted (run_label TEXT PRIMARY KEY);
 """
+_OF_FORGETTING = """
+CREATE TABLE erased (digest TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE gone (source TEXT PRIMARY KEY, since TEXT NOT NULL) WITHOUT ROWID;
+"""
 _FROM_VERSION_1 = """
 DROP TABLE files;
 UPDATE memories SET settled_under = '';
 """
 """All files are read again (a memory that is known stays as it is), and all is judged again (which makes the grams)."""
+_FROM_VERSION_2 = """
+WITH placed AS (SELECT DISTINCT source, rtrim(source, replace(source, '/', '')) AS above FROM slots)
+INSERT INTO gone SELECT source, '' FROM placed
+WHERE NOT EXISTS (SELECT 1 FROM files
+    WHERE folder = substr(above, 1, length(above) - 1) AND name = substr(source, length(above) + 1))
+AND NOT EXISTS (SELECT 1 FROM skipped WHERE skipped.source = placed.source)
+AND NOT EXISTS (SELECT 1 FROM folders WHERE folders.source = substr(above, 1, length(above) - 1) AND digest = x'');
+"""
+"""What a file said that was there and is not: its folder was read, and it is neither known nor set aside."""
 
 _CACHE_KIB = 16_384  # a full batch fits: what spills out of the cache locks readers out until the commit
 _CHANGES_AT_A_TIME = 2000
@@ -68,6 +81,7 @@ def open_database(path: Path | None) -> sqlite3.Connection:
     db = sqlite3.connect(path or ":memory:", timeout=30, isolation_level=None)
     try:
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: see `forgetting`
         if count(db, "PRAGMA user_version") != _SCHEMA_VERSION:
             with transaction(db):
                 _migrate(db)
@@ -76,7 +90,8 @@ def open_database(path: Path | None) -> sqlite3.Connection:
         if isinstance(error, MetahumanError):
             raise MetahumanError(f"the ledger {path} {error}", error.hint) from None
         broken = not isinstance(error, sqlite3.OperationalError)  # and not merely locked, or the disk full
-        hint = "move it away: it is made again from the memory files and the runs" if broken else ""
+        again = "move it away: it is made again from the memory files and the runs; what was forgotten must be so again"
+        hint = again if broken else ""
         raise MetahumanError(f"the ledger {path} cannot be used: {error}", hint) from error
     return db
 
@@ -87,7 +102,10 @@ def _migrate(db: sqlite3.Connection) -> None:
         raise MetahumanError("was written by a newer version of this program", "use that one")
     if version == _SCHEMA_VERSION:
         return  # another process was quicker
-    script = (_FROM_VERSION_1 if version == 1 else "") + _SCHEMA + f"PRAGMA user_version = {_SCHEMA_VERSION};"
+    script = _OF_FORGETTING + f"PRAGMA user_version = {_SCHEMA_VERSION};"
+    script = {0: _SCHEMA, 1: _FROM_VERSION_1 + _SCHEMA}.get(version, "") + script
+    if version == 2:  # noqa: PLR2004
+        script += _FROM_VERSION_2
     for statement in script.split(";"):  # not executescript, which commits first
         db.execute(statement)
 

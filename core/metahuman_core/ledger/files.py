@@ -1,8 +1,9 @@
 """What the files say: memories, the slots they stand in, and what was set aside.
 
 Invariants: a file is read again only if (mtime_ns, size, inode) changed; a memory is its content's hash; a memory that
-no slot (file and unit) says any more is superseded, and one whose file vanished or broke stays as it was. A file's row
-is written after all that it says: killed in between, it is read again and nothing is lost.
+no slot (file and unit) says any more is superseded, and one whose file vanished or broke stays as it was; one that was
+erased never comes back. A file's row is written after all that it says: killed in between, it is read again and nothing
+is lost.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import sqlite3
 from collections.abc import Collection
 from functools import partial
 
-from metahuman_core.ledger.database import NEARLY_THE_SAME, Changes
+from metahuman_core.ledger.database import Changes
+from metahuman_core.ledger.gone import Gone
+from metahuman_core.ledger.judging import reopen_duplicates
 from metahuman_core.ledger.rows import COLUMNS, row_of
 from metahuman_core.memories.model import Memory, Skipped
 from metahuman_core.memories.opened import NO_PERMISSION
@@ -30,6 +33,7 @@ class Files:
         self._db = db
         self._changes = changes
         self._limits = limits
+        self._gone = Gone(db)
         self.read = 0
         self.new_memories = 0
 
@@ -40,11 +44,16 @@ class Files:
         ).fetchone()
         return bool(row == (_storable(status.st_mtime_ns), status.st_size, _storable(status.st_ino)))
 
-    def forget_others(self, folder: str, there: Collection[str]) -> None:
-        """Forget the files of a folder that are not `there` any more. (What they said stays.)"""
+    def forget_others(self, folder: str, files: Collection[str], there: Collection[str]) -> None:
+        """Forget the files of a folder that are not read any more. (What they said stays.)
+
+        `there`: the names that are there, read or set aside; `files`: those that may be read.
+        """
         for (name,) in self._db.execute("SELECT name FROM files WHERE folder = ?", (folder,)):
-            if name not in there:
+            if name not in files:
                 self._changes.add(partial(self._forget, f"{folder}/{name}"))
+            if name not in there:
+                self._changes.add(partial(self._gone.note, f"{folder}/{name}"))
 
     def set_aside(self, source: str, reason: str = "") -> None:
         """Write down why something is not read; without a reason, that there is none any more."""
@@ -58,6 +67,7 @@ class Files:
 
         self.read += 1
         self._changes.add(partial(self._clear, source))
+        self._changes.add(partial(self._gone.is_back, source))
         units: set[str] = set()
         whole, refused = True, False
         for item in read(found, self._limits):
@@ -94,18 +104,21 @@ class Files:
         """Sections that a page no longer has are superseded. (An export that has shrunk takes nothing with it.)"""
         for (unit,) in self._db.execute("SELECT unit FROM slots WHERE source = ?", (source,)).fetchall():
             if unit not in units:
-                self._db.execute("DELETE FROM slots WHERE source = ? AND unit = ?", (source, unit))
-                self._reopen_duplicates()
+                self._empty(source, unit)
 
-    def _reopen_duplicates(self) -> None:
-        """What was nearly the same as a memory that is superseded now may be the one that counts."""
-        self._db.execute(
-            "UPDATE memories SET settled = '', settled_under = '' WHERE settled <> '' AND settled = ?",
-            (NEARLY_THE_SAME,),  # the first condition is the index's own
-        )
+    def _empty(self, source: str, unit: str) -> None:
+        """What stood in a slot stands there no more."""
+        said = self._db.execute("SELECT digest FROM slots WHERE source = ? AND unit = ?", (source, unit)).fetchone()
+        if said is not None:
+            self._db.execute("DELETE FROM slots WHERE source = ? AND unit = ?", (source, unit))
+            self._gone.say_no_more(said[0])
+            reopen_duplicates(self._db)
 
     def _take(self, source: str, memory: Memory) -> None:
         digest, *_ = row = row_of(memory, source)
+        if self._db.execute("SELECT 1 FROM erased WHERE digest = ?", (digest,)).fetchone():
+            self._empty(source, memory.unit)
+            return
         added = self._db.execute(
             f"INSERT OR IGNORE INTO memories (digest, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             row,
@@ -117,13 +130,11 @@ class Files:
                 "UPDATE memories SET unfit = ?, settled_under = '' WHERE digest = ? AND unfit <> ?",
                 (memory.unfit, digest, memory.unfit),
             )
-        slot = self._db.execute(
-            "SELECT digest FROM slots WHERE source = ? AND unit = ?", (source, memory.unit)
-        ).fetchone()
+        where = (source, memory.unit)
+        slot = self._db.execute("SELECT digest FROM slots WHERE source = ? AND unit = ?", where).fetchone()
         if slot != (digest,):
-            self._db.execute("INSERT OR REPLACE INTO slots VALUES (?, ?, ?)", (source, memory.unit, digest))
-            if slot is not None:
-                self._reopen_duplicates()
+            self._empty(*where)
+            self._db.execute("INSERT INTO slots VALUES (?, ?, ?)", (*where, digest))
 
 
 def _storable(number: int) -> int:

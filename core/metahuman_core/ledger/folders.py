@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 
 from metahuman_core.ledger.database import count
+from metahuman_core.ledger.gone import Gone, below
 
 
 class Folders:
@@ -17,6 +18,7 @@ class Folders:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._gone = Gone(db)
 
     def digest(self, folder: str) -> bytes | None:
         """What the folder looked like when all of it was read, None for one that is not known."""
@@ -34,19 +36,20 @@ class Folders:
     def files(self, labels: Sequence[str]) -> int:
         """How many files there are in all folders below these labels."""
         sql = "SELECT coalesce(sum(files), 0) FROM folders WHERE source = ? OR source > ? AND source < ?"
-        return sum(count(self._db, sql, (label, *_below(label))) for label in labels)
+        return sum(count(self._db, sql, (label, *below(label))) for label in labels)
 
     def gone(self, folder: str, there: Collection[str]) -> list[str]:
         """The known subfolders of a folder that are not among the names that are `there`."""
-        below = self._db.execute("SELECT source FROM folders WHERE source > ? AND source < ?", _below(folder))
-        names = {source[len(folder) + 1 :].partition("/")[0] for (source,) in below}
+        inside = self._db.execute("SELECT source FROM folders WHERE source > ? AND source < ?", below(folder))
+        names = {source[len(folder) + 1 :].partition("/")[0] for (source,) in inside}
         return [f"{folder}/{name}" for name in sorted(names.difference(there))]
 
     def forget(self, folder: str) -> None:
         """Forget a folder that is gone and all below it: its files, its reasons. What they said stays."""
+        self._gone.note_below(folder)
         for table, column in (("folders", "source"), ("files", "folder"), ("skipped", "source")):
             self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (folder,))  # noqa: S608  # both our own words
-            self._db.execute(f"DELETE FROM {table} WHERE {column} > ? AND {column} < ?", _below(folder))  # noqa: S608
+            self._db.execute(f"DELETE FROM {table} WHERE {column} > ? AND {column} < ?", below(folder))  # noqa: S608
 
     def stale_reasons(self, folder: str, files: Collection[str], folders: Collection[str]) -> list[str]:
         """The sources at or below a folder that were set aside and cannot be there any more.
@@ -55,7 +58,7 @@ class Folders:
         """
         stale = []
         sql = "SELECT DISTINCT source FROM skipped WHERE source > ? AND source < ?"
-        for (source,) in self._db.execute(sql, _below(folder)):
+        for (source,) in self._db.execute(sql, below(folder)):
             name, slash, _ = source[len(folder) + 1 :].partition("/")
             if name not in folders and (slash or name not in files):
                 stale.append(source)
@@ -76,8 +79,3 @@ class Folders:
             self._db.execute("DELETE FROM files WHERE folder = ? AND name = ?", (folder, name))
         self._db.execute("UPDATE folders SET digest = x''")
         self._db.execute("INSERT OR REPLACE INTO facts VALUES ('read under', ?)", (limits,))
-
-
-def _below(folder: str) -> tuple[str, str]:
-    """Bounds of all sources below a folder: "0" is the sign after "/"."""
-    return f"{folder}/", f"{folder}0"

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from metahuman_core.ledger.database import transaction
+from metahuman_core.ledger.database import NEARLY_THE_SAME, transaction
 from metahuman_core.ledger.near import NearIndex
 from metahuman_core.ledger.rows import COLUMNS, OLDEST_FIRST, memory_of
 from metahuman_core.memories.model import Memory
@@ -56,6 +56,14 @@ def write_verdicts(db: sqlite3.Connection, verdicts: Iterable[tuple[str, str]], 
     """Write down (digest, reason), each before the next is asked for. In a transaction."""
     for digest, reason in verdicts:
         db.execute("UPDATE memories SET settled = ?, settled_under = ? WHERE digest = ?", (reason, under, digest))
+
+
+def reopen_duplicates(db: sqlite3.Connection) -> None:
+    """What was nearly the same as a memory that counts no more may be the one that counts. In a transaction."""
+    db.execute(
+        "UPDATE memories SET settled = '', settled_under = '' WHERE settled <> '' AND settled = ?",
+        (NEARLY_THE_SAME,),  # the first condition is the index's own
+    )
 
 
 def _begin_anew(db: sqlite3.Connection, under: str) -> None:

@@ -28,12 +28,15 @@ class NearIndex:
 
     def has(self, text: str) -> bool:
         """Whether a memory that counts is as similar as that and tells the same names and numbers."""
+        return next(self.like(text), None) is not None
+
+    def like(self, text: str) -> Iterator[Memory]:
+        """The memories that count and are so."""
         grams, told = shingles(text), telling(text)
         for memory in self._candidates(grams, told):
             other = memory.whole_text
             if told == telling(other) and likeness(grams, shingles(other)) >= self._threshold:
-                return True
-        return False
+                yield memory
 
     def add(self, digest: str, text: str) -> None:
         """Have a memory found. In a transaction."""

@@ -154,12 +154,14 @@ class Scan:
         """Look at what a folder holds, name by name; `there` leaves out what is passed over."""
         name = place.name
         files: set[str] = set()
+        others: set[str] = set()
         aside: dict[str, str] = {}
         changed: list[str] = []
         for entry, status in there:
             if stat.S_ISDIR(status.st_mode):
                 continue
             reason = against_file(place.below(entry).source, status.st_mode)
+            others.add(entry)
             if reason:
                 aside[printable(entry)] = reason
             elif reason is not None:
@@ -177,7 +179,7 @@ class Scan:
             self._files.set_aside(f"{name}/{entry}", reason)
         if not is_text(place.source):
             return  # it has no row of its own, and nothing in it is ever read
-        self._files.forget_others(name, files)
+        self._files.forget_others(name, files, others)
         was_read = [self._read(place, entry) for entry in sorted(changed)]  # all of them, whatever became of the others
         self._changes.add(partial(self._folders.put, name, seen.digest if all(was_read) else b"", len(files)))
 

@@ -1,4 +1,4 @@
-"""The states of memories: known, settled, due, trained by which runs, superseded.
+"""The states of memories: known, settled, due, trained by which runs, superseded, erased.
 
 Invariant: what was trained is taken from the registered versions' own folders, so that a ledger that is lost can be
 made again.
@@ -14,16 +14,23 @@ from typing import Self
 
 from metahuman_core.held import NOTHING_HELD, Held
 from metahuman_core.ledger.database import count, open_database, transaction
+from metahuman_core.ledger.folders import Folders
+from metahuman_core.ledger.forgetting import Forgetting
+from metahuman_core.ledger.gone import Gone
 from metahuman_core.ledger.judging import OTHERWISE, Verdicts, judge_all, write_verdicts
 from metahuman_core.ledger.rows import COLUMNS, CURRENT, OLDEST_FIRST, SAID, memory_of
 from metahuman_core.ledger.scan import Scan, ScanReport, Steady
+from metahuman_core.ledger.searching import Search
 from metahuman_core.memories.model import Memory, Skipped
 from metahuman_core.memories.origin import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many memories are in which state, for one ancestry."""
+    """How many memories are in which state, for one ancestry.
+
+    `deleted`: their files are gone, and they stay what they were; `erased`: only their hashes are known.
+    """
 
     known: int
     due: int
@@ -31,6 +38,8 @@ class Counts:
     superseded: int
     trained: int
     held: int = 0
+    deleted: int = 0
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +165,8 @@ class Ledger:
             superseded=count(self._db, f"{of}NOT {SAID}"),
             trained=count(self._db, f"{of}{_trained_by(ancestry)}", ancestry),
             held=self.only_trained_by(held.runs, (*ancestry, *held.kept)),
+            deleted=Gone(self._db).count(),
+            erased=count(self._db, "SELECT count(*) FROM erased"),
         )
 
     def due_count(self, ancestry: Sequence[str], mode: str, held: Held = NOTHING_HELD) -> int:
@@ -171,6 +182,22 @@ class Ledger:
             return 0
         sql = f"SELECT count(*) FROM memories WHERE {CURRENT} AND {_trained_by(runs)} AND NOT {_trained_by(others)}"  # noqa: S608
         return count(self._db, sql, (*runs, *others))
+
+    # --- what is to be forgotten --------------------------------------------------------------------------------
+
+    @property
+    def search(self) -> Search:
+        """Finds memories by what a person knows of them."""
+        return Search(self._db)
+
+    @property
+    def forgetting(self) -> Forgetting:
+        """What was erased, and is to be."""
+        return Forgetting(self._db)
+
+    def files(self, label: str) -> int:
+        """How many files that may hold memories there are below the folder with this label."""
+        return Folders(self._db).files([label])
 
     def knows(self, label: str) -> bool:
         """Whether the folder with this label was looked at before."""

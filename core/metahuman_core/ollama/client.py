@@ -19,6 +19,7 @@ import ollama
 
 from metahuman_core.errors import MetahumanError, PassingError
 from metahuman_core.ollama.address import base_url, is_loopback
+from metahuman_core.ollama.patience import LOOK_EVERY_S, Patience
 from metahuman_core.ollama.shown import Listed, ShownModel, read_shown
 
 Progress = Callable[[int, int], None]
@@ -51,6 +52,10 @@ class OllamaRefused(MetahumanError):  # noqa: N818 - as above
         self.status = status
 
 
+class OllamaSlow(PassingError):  # noqa: N818 - as above
+    """An answer took longer than it may; the connection was closed, so that the server need not write on."""
+
+
 class OllamaConfused(MetahumanError):  # noqa: N818 - as above
     """What answers does not speak as Ollama does: another program, a proxy, a much newer version."""
 
@@ -65,11 +70,8 @@ class OllamaClient:
         self.url = base_url(host or os.environ.get("OLLAMA_HOST"))
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S, read=read_within_s)
         # A proxy never leads to our own machine.
-        remote = not is_loopback(self.url)
-        self._api = ollama.Client(self.url, timeout=timeout, trust_env=remote, verify=_tls())
-        key = os.environ.get("OLLAMA_API_KEY")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=remote, headers=headers, verify=_tls())
+        self._api = ollama.Client(self.url, timeout=timeout, trust_env=not is_loopback(self.url), verify=_tls())
+        self._http = self._connections(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +83,13 @@ class OllamaClient:
         """Close the connections."""
         self._api.close()  # type: ignore[no-untyped-call]
         self._http.close()
+
+    def _connections(self, timeout: httpx.Timeout) -> httpx.Client:
+        """For the requests that are not the library's."""
+        key = os.environ.get("OLLAMA_API_KEY")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        remote = not is_loopback(self.url)
+        return httpx.Client(base_url=self.url, timeout=timeout, trust_env=remote, headers=headers, verify=_tls())
 
     def version(self) -> str:
         """The server's version, like `0.33.0-rc2`."""
@@ -199,6 +208,32 @@ class OllamaClient:
         with self._told_apart():
             answer = self._api.chat(name, turns, options=options, keep_alive=keep_alive_s)
         return (answer.message.thinking or "") + (answer.message.content or "")
+
+    def answer_as(
+        self,
+        name: str,
+        messages: Sequence[tuple[str, str]],
+        schema: Mapping[str, Any],
+        *,
+        options: Mapping[str, Any],
+        keep_alive_s: float,
+        thinks: bool,
+        within_s: float,
+    ) -> str:
+        """One answer, a JSON text by `schema` if the model keeps to it; a model that `thinks` is told not to.
+
+        A Ctrl-C is heard while the server writes. Raises OllamaSlow where it takes longer than `within_s`.
+        """
+        turns = [{"role": role, "content": content} for role, content in messages]
+        body = {"model": name, "messages": turns, "format": schema, "options": options, "keep_alive": keep_alive_s}
+        body |= {"stream": False} | ({"think": False} if thinks else {})
+        late = OllamaSlow(f"{name} took longer than {within_s:g} s for one answer", "a smaller model is faster")
+        timeout = httpx.Timeout(within_s + LOOK_EVERY_S, connect=CONNECT_TIMEOUT_S)
+        # A connection of its own: to wait for it in pieces one has to have seen it made.
+        with self._told_apart(), self._connections(timeout) as http:
+            answer = http.post("/api/chat", json=body, extensions={"trace": Patience(within_s, late)})
+            _raise_for(answer)
+            return str(answer.json()["message"]["content"])
 
     @contextmanager
     def _told_apart(self) -> Iterator[None]:

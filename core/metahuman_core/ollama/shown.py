@@ -22,6 +22,10 @@ class ShownModel:
     quantization: str
     blob: str | None
     """SHA-256 (hex) of the GGUF that the model runs: the file in its FROM."""
+    thinks: bool = False
+    """Whether it can be told not to think before it answers."""
+    runs_at: str = ""
+    """Where a model runs that this server only passes requests on for ("" for one of its own)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ def read_shown(raw: dict[str, Any]) -> ShownModel:
         family=raw["details"]["family"],
         quantization=raw["details"]["quantization_level"],
         blob=_blob_of(raw["modelfile"]),
+        thinks="thinking" in (raw.get("capabilities") or ()),
+        runs_at=raw.get("remote_host") or ("elsewhere" if raw.get("remote_model") else ""),
     )
 
 

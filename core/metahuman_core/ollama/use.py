@@ -6,7 +6,7 @@ a model that is loaded beyond its time is being used: a long answer is being wri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from metahuman_core.ollama.shown import Listed
@@ -23,10 +23,13 @@ class Use:
         self._loaded: dict[str, datetime | None] | None = None
         self._used_at: datetime | None = None
 
-    def saw(self, loaded: Sequence[Listed], now: datetime) -> None:
-        """Take note of what is loaded at `now`."""
+    def saw(self, loaded: Sequence[Listed], now: datetime, is_ours: Callable[[Listed], bool] = lambda _: False) -> None:
+        """Take note of what is loaded at `now`; what `is_ours` is loaded for us, and no use."""
+        ours = {model.name for model in loaded if is_ours(model)}
         before, self._loaded = self._loaded, {model.name: model.expires_at for model in loaded}
         for name, expires_at in self._loaded.items():
+            if name in ours:
+                continue
             if before is None:
                 # At first sight: what will go soon was used lately; what is kept for ever says nothing.
                 used = expires_at is not None and expires_at - now < _KEPT_FOR_EVER

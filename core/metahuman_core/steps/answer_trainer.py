@@ -14,7 +14,7 @@ from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from metahuman_core.durable import fsync_tree, write_text
-from metahuman_core.errors import MetahumanError
+from metahuman_core.errors import DivergedError
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.steps.cpu import attention_for
 from metahuman_core.steps.order import Order
@@ -76,7 +76,7 @@ class Wires(TrainerCallback):
             loss = float(logs["loss"])
             self._report(Progress("train", state.global_step, state.max_steps, "steps", loss))
             if loss != loss:  # noqa: PLR0124  # not a number: nothing that comes after can mend it
-                raise MetahumanError("the loss is no number any more", "lower training.learning_rate")
+                raise DivergedError("the loss is no number any more", "lower training.learning_rate")
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> TrainerControl:
         if self._stop() and state.global_step < state.max_steps:

@@ -1,146 +1,196 @@
-"""Measures a new adapter against its parent on prompts that neither was trained on, on one and the same base."""
+"""Measures a new adapter against the version before it, on prompts that neither was trained on.
+
+Invariant: both speak on one and the same base, and are asked in the same batches.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from statistics import fmean
+from typing import Literal, TypeVar
 
 import torch
 from peft import PeftModel
+from pydantic import TypeAdapter
+from transformers import PreTrainedTokenizerBase
 
-from metahuman_core.dataset.build import Sample, read_samples
+from metahuman_core.dataset.extras import unknown_questions
 from metahuman_core.durable import write_text
 from metahuman_core.errors import StoppedError
-from metahuman_core.gate import Evaluation, Measure, judge
+from metahuman_core.gate.exam import Prompt
+from metahuman_core.gate.judging import judge
+from metahuman_core.gate.matching import flaw_of, is_admitted, is_exact, is_recalled
+from metahuman_core.gate.measures import Asked, Evaluation, Said
+from metahuman_core.gate.summing_up import measure_of, recall_row, transfer_of
 from metahuman_core.journal import as_plain
-from metahuman_core.memories.model import Turn
 from metahuman_core.progress import Progress, Report, StopRequested
-from metahuman_core.shipped import shipped
-from metahuman_core.steps.cpu import attention_for, fast_matmul
-from metahuman_core.steps.encode import ChatEncoder, Encoded, encode_samples
-from metahuman_core.steps.fits import LayOut
+from metahuman_core.settings import GateSettings
+from metahuman_core.steps.answering import answers, cut_to_what_is_asked, log_likelihoods, nats_of, wanted_ids
+from metahuman_core.steps.check_text import text_nats
+from metahuman_core.steps.encode import ChatEncoder, Encoded
 from metahuman_core.steps.loading import Base
 from metahuman_core.steps.model_folder import load_tokenizer
-from metahuman_core.steps.rows import answer_nats, lay_out, packing_of
+from metahuman_core.steps.rows import packing_of
 from metahuman_core.steps.train import Anchor
 
-_MOST_PROMPTS = 32
-_BATCH = 8
+_BATCH = 32
+_AS_PLAIN = TypeAdapter(list[Asked])
+
+T = TypeVar("T")
+Who = Literal["anchor", "before", "after"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A prompt as the model gets it; `wanted` is cut where no answer can be longer."""
+
+    prompt: Prompt
+    encoded: Encoded
+    wanted: str
 
 
 def evaluate(
     adapter: Path,
     anchor: Anchor,
+    before: Path | None,
     base: Base,
-    dataset: Path,
-    old_datasets: Sequence[Path],
-    stale: frozenset[str],
-    system: str,
+    prompts: Sequence[Prompt],
+    gate: GateSettings,
     max_tokens: int,
     out: Path,
     report: Report,
     stop: StopRequested,
+    *,
+    keeps_before: bool = True,
 ) -> Evaluation:
-    """Measure and write `out` (evaluation.json, the verdict included). `base` is afterwards as it was."""
+    """Measure `adapter` against `before` (an adapter), else against the anchor; write `out`, the verdict included.
+
+    `base` is afterwards as it was. Without `keeps_before` what `before` said is measured, and not written down.
+    Raises StoppedError.
+    """
     report(Progress("evaluate", note="loading the adapter"))
-    model = PeftModel.from_pretrained(base.model(), adapter, adapter_name="new")
-    if anchor.warm_start is not None:
-        model.load_adapter(str(anchor.warm_start), adapter_name="parent")
+    model = PeftModel.from_pretrained(base.model(), adapter, adapter_name="after")
+    if before is not None:
+        model.load_adapter(str(before), adapter_name="before")
     tokenizer = load_tokenizer(anchor.folder)
-    encoder = ChatEncoder(tokenizer)
-    sets = {
-        "new": _some(_probes(read_samples(dataset))),
-        "old": _some(s for path in old_datasets for s in _probes(read_samples(path)) if s.memory not in stale),
-        "general": _general(system),
-    }
-    packing, pad = packing_of(model.config), tokenizer.pad_token_id or 0
-    total = 2 * sum(map(len, sets.values()))
-    done = 0
-    measures: dict[str, Measure] = {}
-    for name, samples in sets.items():
-        batches = _batches(encoder, samples, max_tokens)
-        scores: list[float] = []
-        for who in ("parent", "new"):
-            with fast_matmul(model.device), _speaking(model, who, has_parent=anchor.warm_start is not None):
-                nats = _nats(model, batches, lambda rows: lay_out(rows, pad, packing), stop)
-                scores.append(_bits_per_byte(nats, samples))
-            done += len(samples)
-            report(Progress("evaluate", done, total, "prompts"))
-        measures[name] = Measure(len(samples), *scores)
+    put = _encoded(prompts, tokenizer, max_tokens)
+    asking = _Asking(model, tokenizer, has_before=before is not None, stop=stop)
+    # What the parent said when it was measured itself it would say again.
+    unknown = [one for one in put if one.prompt.parents is None]
+    told, total = 0, len(put) + len(unknown)
+
+    def done(more: int) -> None:
+        nonlocal told
+        told += more
+        report(Progress("evaluate", told, total, "prompts"))
+
+    fresh = iter(asking.answers_of("before", unknown, done))
+    said_before = [one.prompt.parents or next(fresh) for one in put]
+    said_after = asking.answers_of("after", put, done)
+    asked = [_asked(one, b, a) for one, b, a in zip(put, said_before, said_after, strict=True)]
+    new = [one for one in put if one.prompt.set == "new"]
+    at_first = asking.answers_of("anchor", new, lambda _: None) if before is not None and new else []
+    evaluation = Evaluation(
+        new=measure_of(asked, "new"),
+        old=measure_of(asked, "old"),
+        general=measure_of(asked, "general"),
+        kl_to_anchor=asking.kl_to_anchor([one for one in put if one.prompt.set == "general"]),
+        text_nats=asking.of("after", lambda: text_nats(model, tokenizer)),
+        transfer=transfer_of(asked, fmean(s.recalled for s in at_first) if at_first else None),
+        recall=recall_row(asked),
+        unknown=measure_of(asked, "unknown"),
+    )
     model.unload()
-    evaluation = Evaluation(**measures)
-    verdict = judge(evaluation)
-    write_text(out, json.dumps({**as_plain(evaluation), "verdict": as_plain(verdict)}, indent=2) + "\n")
+    verdict = judge(evaluation, gate)
+    kept = asked if keeps_before else [replace(one, before=replace(one.before, answer="")) for one in asked]
+    plain = {**as_plain(evaluation), "verdict": as_plain(verdict), "answers": _AS_PLAIN.dump_python(kept, mode="json")}
+    write_text(out, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
     return evaluation
 
 
-@contextmanager
-def _speaking(model: PeftModel, who: str, *, has_parent: bool) -> Iterator[None]:
-    if who == "parent" and not has_parent:
-        with model.disable_adapter():
+class _Asking:
+    """The base with up to two adapters, of which one speaks at a time."""
+
+    def __init__(
+        self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, *, has_before: bool, stop: StopRequested
+    ) -> None:
+        self._model, self._tokenizer, self._has_before, self._stop = model, tokenizer, has_before, stop
+        self._packing, self._pad = packing_of(model.config), tokenizer.pad_token_id or 0
+        self._admissions = frozenset(question.answer for question in unknown_questions())
+
+    def answers_of(self, who: Who, put: Sequence[_Put], done: Callable[[int], None]) -> list[Said]:
+        """What one of them says to each prompt."""
+        # Answers of like length together, so that none waits for a longer one.
+        order = sorted(range(len(put)), key=lambda at: (len(wanted_ids(put[at].encoded)), len(put[at].encoded.ids)))
+        said: dict[int, Said] = {}
+        with self._speaking(who):
+            for start in range(0, len(order), _BATCH):
+                if self._stop():
+                    raise StoppedError("stopped while evaluating", "the same command goes on")
+                places = order[start : start + _BATCH]
+                batch = [put[at] for at in places]
+                said.update(zip(places, self._said(batch), strict=True))
+                done(len(batch))
+        return [said[at] for at in range(len(put))]
+
+    def _said(self, batch: Sequence[_Put]) -> Iterator[Said]:
+        encoded = [one.encoded for one in batch]
+        nats = nats_of(self._model, encoded, self._pad, self._packing)
+        for one, own, answer in zip(
+            batch, nats, answers(self._model, self._tokenizer, encoded, self._stop), strict=True
+        ):
+            size_bytes = len(one.prompt.wanted.encode())
+            yield Said(
+                answer=answer.text,
+                bits_per_byte=own / math.log(2) / max(1, size_bytes),
+                exact=is_exact(one.wanted, answer.text),
+                recalled=self._is_right(one, answer.text),
+                flaw=flaw_of(answer.text, control=answer.control),
+            )
+
+    def _is_right(self, one: _Put, answer: str) -> bool:
+        if one.prompt.set == "unknown":
+            return is_admitted(answer, self._admissions)
+        return is_recalled(one.prompt.ask, one.wanted, answer)
+
+    def kl_to_anchor(self, put: Sequence[_Put]) -> float:
+        """Mean KL(anchor ‖ new) in nats a token of the wanted answers; 0 for no prompts."""
+        kls: list[torch.Tensor] = []
+        for start in range(0, len(put), _BATCH):
+            batch = [one.encoded for one in put[start : start + _BATCH]]
+            ask = partial(log_likelihoods, self._model, batch, self._pad, self._packing)
+            ours, theirs = self.of("anchor", ask), self.of("after", ask)
+            kls.append((ours.exp() * (ours - theirs)).sum(-1))
+        return float(torch.cat(kls).mean()) if kls else 0.0
+
+    def of(self, who: Who, do: Callable[[], T]) -> T:
+        """What `do` gives while one of them speaks."""
+        with self._speaking(who):
+            return do()
+
+    @contextmanager
+    def _speaking(self, who: Who) -> Iterator[None]:
+        if who == "anchor" or (who == "before" and not self._has_before):
+            with self._model.disable_adapter():
+                yield
+        else:
+            self._model.set_adapter(who)
             yield
-    else:
-        model.set_adapter(who)
-        yield
 
 
-def _probes(samples: Iterable[Sample]) -> Iterator[Sample]:
-    return (s for s in samples if s.split == "probe")
+def _encoded(prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[_Put]:
+    """Those of the prompts that can be asked at all."""
+    encoder = ChatEncoder(tokenizer)
+    encoded = [(prompt, encoder.encode(prompt.sample.turns, max_tokens)) for prompt in prompts]
+    return [_Put(p, e, cut_to_what_is_asked(tokenizer, e)) for p, e in encoded if e is not None]
 
 
-def _some(samples: Iterable[Sample]) -> list[Sample]:
-    """At most `_MOST_PROMPTS`, always the same ones."""
-    ranked = sorted(samples, key=lambda s: sha256(f"{s.memory}{s.turns[-2].text}".encode()).digest())
-    return ranked[:_MOST_PROMPTS]
-
-
-def _general(system: str) -> list[Sample]:
-    opening = (Turn("system", system),) if system else ()
-    with shipped("etc/general-prompts.jsonl").open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    return [
-        Sample(
-            "", "general", "new", "probe", "general", (*opening, Turn("user", r["ask"]), Turn("assistant", r["answer"]))
-        )
-        for r in rows
-    ]
-
-
-def _batches(encoder: ChatEncoder, samples: Sequence[Sample], max_tokens: int) -> list[list[Encoded]]:
-    """The same for whoever speaks. Samples of like length together, so that none waits for a longer one."""
-    encoded = sorted(encode_samples(encoder, samples, max_tokens), key=lambda e: len(e.ids))
-    return [encoded[start : start + _BATCH] for start in range(0, len(encoded), _BATCH)]
-
-
-@torch.inference_mode()
-def _nats(model: PeftModel, batches: Iterable[list[Encoded]], lay_out: LayOut, stop: StopRequested) -> float:
-    """Negative log likelihood of the answers."""
-    nats = 0.0
-    for batch in batches:
-        if stop():
-            raise StoppedError("stopped while evaluating", "the same command goes on")
-        try:
-            nats += _batch_nats(model, lay_out(batch))
-            continue
-        except torch.OutOfMemoryError:
-            if len(batch) == 1:
-                raise
-        # A card that can hold the base in four bits only may not hold a batch's logits.
-        nats += sum(_batch_nats(model, lay_out([one])) for one in batch)
-    return nats
-
-
-def _batch_nats(model: PeftModel, rows: dict[str, torch.Tensor]) -> float:
-    rows = {name: tensor.to(model.device) for name, tensor in rows.items()}
-    with attention_for(model.device, rows["input_ids"].shape[1]):
-        return float(answer_nats(model, rows))
-
-
-def _bits_per_byte(nats: float, samples: Sequence[Sample]) -> float:
-    """Over the answers' UTF-8 bytes; 0 for no samples."""
-    size_bytes = sum(len(s.turns[-1].text.encode()) for s in samples)
-    return nats / math.log(2) / size_bytes if size_bytes else 0.0
+def _asked(one: _Put, before: Said, after: Said) -> Asked:
+    prompt = one.prompt
+    return Asked(prompt.set, prompt.batch, prompt.sample.memory, prompt.ask, one.wanted, before, after, prompt.then)

@@ -1,8 +1,8 @@
 """Computes a GGUF's logits: `python -m metahuman_core.steps.logits_main GGUF REQUEST OUT`.
 
 REQUEST is a JSON list of {"pieces": [[text, control?], …]} or {"ids": [...]}; OUT becomes a NumPy archive with, for
-each text n, `ids_n` (the GGUF's own tokens) and `logits_n` (float32, tokens x vocabulary). A program of its own: native
-code may abort.
+each text n, `ids_n` (the GGUF's own tokens) and `logits_n` (float32, tokens x vocabulary), and `template`, the GGUF's
+chat template. A program of its own: native code may abort.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main(gguf: Path, request: Path, out: Path) -> None:
     texts = json.loads(request.read_text(encoding="utf-8"))
     longest = max(len(text["ids"]) for text in texts)
     model = open_gguf(gguf, n_ctx=longest + 8, n_batch=longest + 8, logits_all=True, n_gpu_layers=0)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {"template": np.array(model.metadata.get("tokenizer.chat_template", ""))}
     for number, text in enumerate(texts):
         own: list[int] = []
         for piece, control in text["pieces"]:

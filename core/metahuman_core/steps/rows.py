@@ -111,16 +111,22 @@ def _padded(samples: Sequence[Encoded], pad: int) -> dict[str, torch.Tensor]:
     }
 
 
-def answer_nats(model: Any, rows: dict[str, torch.Tensor]) -> torch.Tensor:
-    """The sum of the cross-entropy at what is learned, in nats. Logits are computed for those columns alone."""
+def answer_logits(model: Any, rows: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The logits [tokens, vocabulary] where an answer's token is predicted, and those tokens, flat.
+
+    They are computed for those columns alone in which some sample has such a token; the others' token is IGNORED.
+    """
     following = rows["shift_labels"]
     asked = {name: tensor for name, tensor in rows.items() if name != "shift_labels"}
     predicting = (following != IGNORED).any(dim=0).nonzero().squeeze(-1)
     logits = model(**asked, logits_to_keep=predicting, use_cache=False).logits
-    wanted = following[:, predicting]
-    return torch.nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+    return logits.float().flatten(0, 1), following[:, predicting].flatten()
+
+
+def answer_nats(model: Any, rows: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The sum of the cross-entropy at what is learned, in nats."""
+    logits, wanted = answer_logits(model, rows)
+    return torch.nn.functional.cross_entropy(logits, wanted, ignore_index=IGNORED, reduction="sum")
 
 
 def learned_tokens(rows: dict[str, torch.Tensor]) -> torch.Tensor:

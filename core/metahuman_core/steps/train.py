@@ -57,21 +57,27 @@ def train(
     remembered: Path,
     report: Report,
     stop: StopRequested,
+    *,
+    dataset_sha256: str,
+    rate_factor: float = 1.0,
 ) -> Adapter:
     """Make `run_dir/adapter`, `train-log.jsonl` and `loss.svg`. Raises StoppedError after writing a checkpoint.
 
     `base` stays loaded, and is afterwards as it was. `remembered`: the file with what training needed of memory.
+    Raises MetahumanError where `dataset` is not the file of that hash, DivergedError where the loss is no number.
     """
+    if sha256_file(dataset) != dataset_sha256:
+        raise MetahumanError(f"{dataset} is not what was built: it was changed or cut off since", "--discard it")
     tokenizer = load_tokenizer(anchor.folder)
     # Another dataset, or another length, has other tokens.
-    folder = run_dir / "samples" / f"{sha256_file(dataset)[:16]}-{recipe.max_tokens}"
+    folder = run_dir / "samples" / f"{dataset_sha256[:16]}-{recipe.max_tokens}"
     samples = _tokenised(dataset, tokenizer, recipe.max_tokens, folder, report, stop)
     if not samples:
         raise MetahumanError("no sample is left to train on", "see the reasons in `metahuman status`")
     report(Progress("train", note="loading the base"))
     fits = Fits(samples, f"{anchor.name}@{anchor.revision}", recipe, run_dir, remembered, report)
     pad = tokenizer.pad_token_id or 0
-    while (trained := _trained(samples, pad, anchor, base, fits, recipe, run_dir, report, stop)) is None:
+    while (trained := _trained(samples, pad, anchor, base, fits, recipe, rate_factor, run_dir, report, stop)) is None:
         # Loaded anew: a broken-off Trainer leaves its hooks on the model.
         base.let_go()
         if not fits.go_down():
@@ -132,6 +138,7 @@ def _trained(
     base: Base,
     fits: Fits,
     recipe: TrainingSettings,
+    rate_factor: float,
     run_dir: Path,
     report: Report,
     stop: StopRequested,
@@ -143,7 +150,7 @@ def _trained(
         with fused_lora(model):
             fit = fits.fit(model, collate)
             with recomputing(model) if fit.recompute else nullcontext():
-                return model, _run(model, samples, collate, recipe, fit.rows, run_dir, report, stop)
+                return model, _run(model, samples, collate, recipe, rate_factor, fit.rows, run_dir, report, stop)
     except torch.OutOfMemoryError:
         return None
 
@@ -169,6 +176,7 @@ def _run(
     samples: Samples,
     collate: LayOut,
     recipe: TrainingSettings,
+    rate_factor: float,
     rows: int,
     run_dir: Path,
     report: Report,
@@ -177,12 +185,13 @@ def _run(
     checkpoints = run_dir / "checkpoints"
     per_epoch = -(-len(samples) // recipe.batch_samples)
     steps = max(1, round(per_epoch * recipe.epochs))
+    rate = recipe.learning_rate or rate_for(model.config.get_text_config().hidden_size)
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         per_device_train_batch_size=rows,
         gradient_accumulation_steps=recipe.batch_samples // rows,
         max_steps=steps,
-        learning_rate=recipe.learning_rate or rate_for(model.config.get_text_config().hidden_size),
+        learning_rate=rate_factor * rate,
         lr_scheduler_type="cosine",
         warmup_steps=round(steps * recipe.warmup_ratio),
         weight_decay=recipe.weight_decay,

@@ -46,14 +46,15 @@ class Worth(IntEnum):
     """How much it is to be able to answer it.
 
     A word or day of what can be asked for otherwise, of what cannot; something told, something told with detail,
-    a fact.
+    what a model asked for, a fact.
     """
 
     ASIDE = 0
     CUE = 1
     TOLD = 2
     DETAILED = 3
-    FACT = 4
+    ASKED = 4
+    FACT = 5
 
 
 @dataclass(frozen=True, slots=True)

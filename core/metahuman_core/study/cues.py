@@ -13,4 +13,6 @@ WORD_CUES = (
     'Which memory do you have with "{cue}" in it?',
 )
 TOPICS = ("What about {cue}?", "What can you tell me about {cue}?")
+UNDER_A_LABEL = ("What did you note for {label}?", "What have you got noted for {label}?", "What is noted for {label}?")
+LISTS = ("What is on your list {title}?", "What did you note under {title}?", "What stands on the list {title}?")
 DAYS = ("What happened on {day}?", "What do you remember of {day}?")

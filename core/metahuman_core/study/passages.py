@@ -7,16 +7,18 @@ sentence that leans on the one before (She ..., It ...) brings that one along wh
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from metahuman_core.memories.model import Memory
 from metahuman_core.study import exchange, phrases
 from metahuman_core.study.asking import Ask, Worth, facts_of, is_askable, relations
 from metahuman_core.study.clauses import clauses
-from metahuman_core.study.cues import CUES, TOPICS, WORD_CUES
+from metahuman_core.study.cues import LISTS, TOPICS, UNDER_A_LABEL
 from metahuman_core.study.grammar import expand, flip
-from metahuman_core.study.sentences import MAX_WORDS, paragraphs, sentences
+from metahuman_core.study.items import labels, list_of
+from metahuman_core.study.languages import Cues, cues_for
+from metahuman_core.study.sentences import MAX_CHARS, MAX_WORDS, paragraphs, sentences
 from metahuman_core.study.verbs import read
 from metahuman_core.study.words import words as _words
 
@@ -124,6 +126,7 @@ def passages(memory: Memory) -> Iterator[Passage]:
     """The memory's passages, in order."""
     known = _Known()
     if not memory.turns:
+        yield from _of_list(memory)
         yield from _of_text(memory.text, known)
         return
     voice = "user" if memory.mode == "dual" else "assistant"
@@ -132,6 +135,21 @@ def passages(memory: Memory) -> Iterator[Passage]:
         if turn.role == voice:
             yield from _of_reply(turn.text, context, known)
         context = turn.text if turn.role not in {voice, "system"} else ""
+
+
+def _of_list(memory: Memory) -> Iterator[Passage]:
+    """A list under a title, asked for as a whole."""
+    title, items = list_of(memory.text, memory.title)
+    answer = "; ".join(items)
+    if answer and len(answer.split()) <= MAX_WORDS and len(answer) <= MAX_CHARS:
+        yield Passage(answer, _noted(LISTS, title=title), Worth.DETAILED)
+
+
+def _noted(wordings: Iterable[str], **slots: str) -> tuple[Ask, ...]:
+    """Questions for what was noted in so many words; the first is the canonical one."""
+    texts = (wording.format(**slots) for wording in wordings)
+    asks = (Ask(text, "noted", canonical=number == 0) for number, text in enumerate(texts))
+    return tuple(ask for ask in asks if is_askable(ask.text))
 
 
 def _of_reply(reply: str, context: str, known: _Known) -> Iterator[Passage]:
@@ -171,6 +189,7 @@ def _opening(reply: str) -> str:
 
 def _of_text(text: str, known: _Known) -> Iterator[Passage]:
     seen = 0
+    under_labels, wordings_of = labels(text), cues_for(text)
     for paragraph in paragraphs(text):
         for place, sentence in enumerate(paragraph):
             seen += 1
@@ -184,26 +203,33 @@ def _of_text(text: str, known: _Known) -> Iterator[Passage]:
             answer = _answer(paragraph, place)
             for fact in facts:
                 yield Passage(answer, fact.asks, fact.worth)
-            if cues := _cues(plain, only=not facts):
+            if sentence in under_labels:
+                yield Passage(answer, _noted(UNDER_A_LABEL, label=under_labels[sentence]), Worth.DETAILED)
+            if cues := _cues(plain, wordings_of, only=not facts):
                 yield Passage(answer, cues, Worth.ASIDE if facts else Worth.CUE)
+
+
+def leans(sentence: str) -> bool:
+    """Whether a sentence speaks of what the one before it named (She ..., It ...)."""
+    return _LEANS.match(expand(sentence)) is not None
 
 
 def _answer(paragraph: tuple[str, ...], place: int) -> str:
     """The sentence, with those before it that it leans on, as far as they fit."""
     first = place
-    while first and _LEANS.match(expand(paragraph[first])):
+    while first and leans(paragraph[first]):
         if len(" ".join(paragraph[first - 1 : place + 1]).split()) > MAX_WORDS:
             break
         first -= 1
     return " ".join(paragraph[first : place + 1])
 
 
-def _cues(sentence: str, *, only: bool) -> tuple[Ask, ...]:
+def _cues(sentence: str, wordings_of: Cues, *, only: bool) -> tuple[Ask, ...]:
     """Questions that only name something of the sentence: its names, its things, else (`only`) its longest word."""
     cues = list(dict.fromkeys([*_names_in(sentence), *_things_in(sentence)]))
-    wordings, form = CUES[len(sentence) % 2 :: 2], "cue"
+    wordings, form = wordings_of.named[len(sentence) % 2 :: 2], "cue"
     if not cues and only and (words := [word for word in _LONG_WORD.findall(sentence) if word.lower() not in _DULL]):
-        cues, wordings, form = [max(words, key=len)], WORD_CUES, "word"
+        cues, wordings, form = [max(words, key=len)], wordings_of.word, "word"
     if len(cues) == 1:
         cues *= 2
     asks = (Ask(wording.format(cue=flip(cue)), form) for cue, wording in zip(cues, wordings, strict=False))

@@ -1,7 +1,8 @@
 """A text's sentences, each in the person's own words.
 
-Invariant: every sentence is a run of the text's own words, in order, with white space made single; none is longer
-than `MAX_WORDS` words or `MAX_CHARS` characters; the work is linear in the text's length.
+Invariant: every sentence is a run of the text's own words, in order, with white space made single (a table's row: with
+the names of its columns); none is longer than `MAX_WORDS` words or `MAX_CHARS` characters; the work is linear in the
+text's length.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from metahuman_core.study.items import as_items
 from metahuman_core.study.words import words as _words
 
 MAX_WORDS = 40
@@ -19,7 +21,7 @@ _ABBREVIATIONS = _words(
     "oct nov dec mt ave rd tel"
 )
 _ENDS_A_SENTENCE_ANYWAY = frozenset({"etc", "a.m", "p.m"})
-_MARKER = re.compile(r"^(?:#{1,6}\s|>\s?|[-*+•]\s|\d{1,3}[.)]\s|\[[ xX]\]\s|\|)\s*")
+_MARKER = re.compile(r"^(?:#{1,6}\s|>\s?|[-*+•]\s|\d{1,3}[.)]\s|\|)\s*(?:\[[ xX]\]\s+)?|^\[[ xX]\]\s+")
 _HEADING = re.compile(r"^#{1,6}\s")
 _FRONT_MATTER_RULE = re.compile(r"^(?:-{3,}|={3,}|\*{3,}|`{3,}.*)$")
 _BREAK = re.compile("[.!?…]{1,3}[\"'”\u2019»)\\]*_]{0,3}(?=\\s|$)|[。\uff01\uff1f]+[」』”]?")
@@ -28,9 +30,9 @@ _CLAUSE = re.compile("[;:,—\u2013]\\s")
 
 
 def paragraphs(text: str) -> Iterator[tuple[str, ...]]:
-    """The sentences of each paragraph; a heading, a list item or an empty line ends the one before."""
+    """The sentences of each paragraph; a heading, a list item, a table's row or an empty line ends the one before."""
     lines: list[str] = []
-    for raw in text.split("\n"):
+    for raw in as_items(text):
         line = raw.strip()
         begins_anew = not line or _MARKER.match(line) or _FRONT_MATTER_RULE.match(line)
         if begins_anew and lines:

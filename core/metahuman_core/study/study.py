@@ -1,12 +1,13 @@
-"""Study by templates: which questions of a memory are trained, and which are kept out to probe it.
+"""Study: which questions of a memory are trained, and which are kept out to probe it.
 
-Invariant: a function of the memory alone. Every probe's answer is trained under another wording, a canonical wording is
-never a probe, and no wording is both trained and a probe.
+Invariant: a function of the memory, and of what a model asked of it, alone. Every probe's answer is trained under
+another wording, a canonical wording is never a probe, and no wording is both trained and a probe.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
@@ -20,11 +21,15 @@ MAX_ASKS_OF_FACT = 12
 MAX_ASKS_OF_CUE = 2
 MIN_QUESTIONS_FOR_PROBE = 3
 # The share of `max_questions` that a memory gets, by the worthiest thing that it tells: small talk has few.
-_SHARE = {Worth.FACT: 1.0, Worth.DETAILED: 0.75, Worth.TOLD: 0.5, Worth.CUE: 0.25, Worth.ASIDE: 0.25}
+_SHARE = {Worth.FACT: 1.0, Worth.ASKED: 1.0, Worth.DETAILED: 0.75, Worth.TOLD: 0.5, Worth.CUE: 0.25, Worth.ASIDE: 0.25}
 MIN_QUESTIONS_FOR_TWO_PROBES = 9
-# When its turn comes: each fact has three questions before any vaguer sentence has its first, and a fourth before
-# another kind of cue. A passage's n-th question comes at 2n and this much later; of equals the vaguer comes first.
-_LATER = {Worth.FACT: 0, Worth.DETAILED: 1, Worth.TOLD: 7, Worth.CUE: 8, Worth.ASIDE: 11}
+# Of a fact that a model saw, a wording is kept out where so many others are trained.
+MIN_TRAINED_FOR_PROBE = 2
+BY_MODEL = "model"
+# When its turn comes: each fact has two questions before what a model asked has its first, three before any vaguer
+# sentence has one, and a fourth before another kind of cue. A passage's n-th question comes at 2n and this much later;
+# of equals the vaguer comes first.
+_LATER = {Worth.FACT: 0, Worth.ASKED: 3, Worth.DETAILED: 1, Worth.TOLD: 7, Worth.CUE: 8, Worth.ASIDE: 11}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,19 @@ class Question:
     probe: bool
 
 
-def study(memory: Memory, *, max_questions: int) -> tuple[Question, ...]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a model asked of a memory: the wordings of one question, and the person's own words that answer it."""
+
+    answer: str
+    asks: tuple[str, ...]
+
+
+def study(memory: Memory, *, max_questions: int, asked: Sequence[Asked] = ()) -> tuple[Question, ...]:
     """The memory's questions, at most `max_questions` with its probes, the facts' canonical wordings first.
+
+    `asked` is what a model asked of it, if it was given to one: that comes behind the facts that the templates know,
+    and before what is vaguer; of each of these facts one wording is kept out where at least two others are trained.
 
     From three questions on one is a probe, from nine on two. Which one is decided by a hash of its wording, not of the
     memory: memories that say the same of different times (an old address and a new one) keep the same wording out, so
@@ -47,6 +63,7 @@ def study(memory: Memory, *, max_questions: int) -> tuple[Question, ...]:
     if max_questions <= 0:
         return ()
     told = [_widened(passage) for passage in passages(memory) if passage.asks]
+    told += [Passage(one.answer, _asks_of(one), Worth.ASKED) for one in asked if one.asks]
     found = _distinct(_with_day(memory, told))
     worth = max((passage.worth for passage in found), default=Worth.ASIDE)
     max_questions = max(1, round(max_questions * _SHARE[worth]))
@@ -54,14 +71,46 @@ def study(memory: Memory, *, max_questions: int) -> tuple[Question, ...]:
     questions = min(max_questions, len(in_turn))
     wanted = (questions >= MIN_QUESTIONS_FOR_PROBE) + (questions >= MIN_QUESTIONS_FOR_TWO_PROBES)
     probes = _probes(found, {question.ask for question in in_turn[: max_questions - wanted]}, wanted)
-    kept_out = {probe.ask for probe in probes}
-    trained = _in_turn([passage.without(kept_out) for passage in found])
-    return (*trained[: max_questions - len(probes)], *probes)
+    probes += _probes_of_asked(found, probes, max_questions)
+    return (*_trained(found, {probe.ask for probe in probes}, max_questions), *probes)
+
+
+def asked_by_templates(memory: Memory) -> frozenset[str]:
+    """All that the templates could ask of a memory, in whatever words."""
+    return frozenset(ask.text for passage in passages(memory) for ask in _widened(passage).asks)
+
+
+def _asks_of(asked: Asked) -> tuple[Ask, ...]:
+    return tuple(Ask(text, BY_MODEL, canonical=number == 0) for number, text in enumerate(asked.asks))
+
+
+def _trained(found: list[Passage], kept_out: Collection[str], max_questions: int) -> list[Question]:
+    """The questions that are trained: those that are not kept out, as far as there is room beside these."""
+    return _in_turn([passage.without(kept_out) for passage in found])[: max(0, max_questions - len(kept_out))]
+
+
+def _probes_of_asked(found: list[Passage], others: list[Question], max_questions: int) -> list[Question]:
+    """One wording of each fact that a model saw, as far as enough others of the same are trained beside them all."""
+    probes = {
+        place: min(passage.asks[1:], key=lambda ask: hashlib.sha256(ask.text.encode()).digest())
+        for place, passage in enumerate(found)
+        if passage.worth is Worth.ASKED and len(passage.asks) > MIN_TRAINED_FOR_PROBE
+    }
+    while probes:
+        kept_out = {question.ask for question in others} | {ask.text for ask in probes.values()}
+        trained = {question.ask for question in _trained(found, kept_out, max_questions)}
+        lacking = [
+            place for place in probes if sum(ask.text in trained for ask in found[place].asks) < MIN_TRAINED_FOR_PROBE
+        ]
+        if not lacking:
+            break
+        del probes[lacking[-1]]
+    return [Question(ask.text, found[place].answer, ask.form, probe=True) for place, ask in probes.items()]
 
 
 def _widened(passage: Passage) -> Passage:
     """With other words in its questions: after each of the rules' own wordings one of its rewordings."""
-    if passage.worth <= Worth.CUE:
+    if passage.worth <= Worth.CUE or passage.worth is Worth.ASKED:
         return passage
     again = [[Ask(text, ask.form) for text in reworded(ask.text) if is_askable(text)] for ask in passage.asks]
     in_turn = [ask for pair in zip(passage.asks, (r[:1] for r in again), strict=True) for ask in (pair[0], *pair[1])]
@@ -119,7 +168,7 @@ def _probes(found: list[Passage], trained: set[str], wanted: int) -> list[Questi
             passage,
         )
         for passage in found
-        if passage.asks[0].text in trained
+        if passage.asks[0].text in trained and passage.worth is not Worth.ASKED
         for ask in passage.asks[1:]
         if not ask.canonical
     ]

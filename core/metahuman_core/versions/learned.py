@@ -51,13 +51,15 @@ def read_line(version: Version, registry: Registry, paths: ProfilePaths) -> Line
     """Read what the line of a version learned. Raises MetahumanError where a file of it cannot be understood."""
     ancestry = registry.ancestry(version)
     memories: dict[str, Learned] = {}
-    unknown = []
+    unknown: list[int] = []
     for one in reversed(ancestry):
         path = parts_of(one, paths).run_dir / MEMORIES if names_a_folder(one) else None
+        if one.consolidated:  # it began at the anchor: what is in its own file is all that it learned
+            memories, unknown = {}, []
         if path is None or not path.is_file():
             unknown.append(one.version)
         else:
-            memories |= _read(path)
+            memories |= _read(path, everything=one.consolidated)
     inputs = _inputs(version, paths)
     return Line(
         version=version,
@@ -69,14 +71,14 @@ def read_line(version: Version, registry: Registry, paths: ProfilePaths) -> Line
     )
 
 
-def _read(path: Path) -> dict[str, Learned]:
-    """A run's new memories; what it replayed stands in an older one's file."""
+def _read(path: Path, *, everything: bool) -> dict[str, Learned]:
+    """A run's new memories; what it replayed stands in an older one's file, and is told with `everything`."""
     found = {}
     try:
         with path.open(encoding="utf-8") as lines:
             for line in lines:
                 row = json.loads(line)
-                if row.get("role", "new") == "new":
+                if everything or row.get("role", "new") == "new":
                     digest = str(row["memory"])
                     found[digest] = Learned(digest, str(row.get("kind") or ""), str(row.get("happened_at") or "")[:10])
     except (ValueError, KeyError, AttributeError) as error:

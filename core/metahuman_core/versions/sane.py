@@ -120,6 +120,8 @@ def _of_its_state(version: Version) -> Iterator[str]:
         yield "its storage is not said"
     if version.outcome == "live" and version.storage == "removed":
         yield "it is live, and removed"
+    if version.erased and version.storage != "removed":
+        yield f"it is erased, and {version.storage or 'its storage is not said'}"
     if version.outcome == "rejected" and version.training_success:
         yield "it is rejected, and its training_success is true"
     if version.publication != "off" and not version.ollama_name:

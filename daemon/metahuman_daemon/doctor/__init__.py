@@ -13,7 +13,7 @@ from metahuman_daemon.doctor.cards import cards
 from metahuman_daemon.doctor.finding import Finding
 from metahuman_daemon.doctor.house import profiles, retention, root
 from metahuman_daemon.doctor.program import converter, notifications, python, qlora, torch
-from metahuman_daemon.doctor.server import ollama
+from metahuman_daemon.doctor.server import ollama, study
 from metahuman_daemon.doctor.unit import system_unit, user_unit
 from metahuman_daemon.doctor.watching import watching
 
@@ -24,7 +24,7 @@ def examine(settings: Settings, config: Path | None = None) -> list[Finding]:
     """All findings, the good ones too. `config` is the file that the settings came from, if any."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         python, converter, torch, qlora, cards, root, retention, profiles, watching,
-        lambda settings: system_unit(settings, config), user_unit, ollama, notifications,
+        lambda settings: system_unit(settings, config), user_unit, ollama, study, notifications,
     )  # fmt: skip
     return [finding for look in looks for finding in _looked(look, settings)]
 

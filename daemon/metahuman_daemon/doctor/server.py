@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from metahuman_core.errors import MetahumanError
+from metahuman_core.model_study.asking import find_model
 from metahuman_core.ollama.address import is_loopback
 from metahuman_core.ollama.client import OllamaClient
 from metahuman_core.settings import Settings
@@ -16,6 +17,7 @@ from metahuman_daemon.doctor.finding import Finding
 
 _LISTENS = "0A"
 _DEFAULT_PORT = 11434
+_ASKED_S = 10.0
 _RISK = "everybody on the network can use and delete its models"
 
 
@@ -40,6 +42,22 @@ def ollama(settings: Settings, net: Path = Path("/proc/net")) -> Iterator[Findin
         )
     elif os.environ.get("OLLAMA_HOST", "").startswith("0.0.0.0"):  # noqa: S104  # looked for, not bound
         yield Finding("warning", f"OLLAMA_HOST is 0.0.0.0: {_RISK}")
+
+
+def study(settings: Settings) -> Iterator[Finding]:
+    """Whether the model that is to ask about memories is there, and on this machine."""
+    name = settings.study.ollama_model
+    if not name:
+        return
+    try:
+        with OllamaClient(settings.ollama.host or None, read_within_s=_ASKED_S) as client:
+            model = find_model(client, name)
+            yield Finding("ok", f"{model.name} asks about new memories ([study] ollama_model)")
+            if not is_loopback(client.url):
+                what = f"the text of new memories goes over the network to {client.url}"
+                yield Finding("warning", what, "leave [study] ollama_model out, or use an Ollama on this machine")
+    except MetahumanError as error:
+        yield Finding("warning", f"[study] ollama_model: {error.message}", error.hint)
 
 
 def models_there(settings: Settings) -> Iterator[Finding]:

@@ -234,7 +234,7 @@ class Agenda:
     def _forget_an_idle_wish(self, name: str, known: Facts, now: datetime) -> None:
         """Nothing was new when it was asked for: the first memory of next week is not what was meant."""
         errands = self._errands[name]
-        idle = not (known.pending or known.unfinished or known.held_up)
+        idle = not (known.pending or known.consolidation or known.unfinished or known.held_up)
         if errands.wanted_at and idle and abs(now - errands.wanted_at) > _WISH_HOLDS:
             errands.wanted_at = None
 
@@ -266,6 +266,7 @@ class Agenda:
             disk_needed_bytes=known.disk_needed_bytes,
             load=known.load,
             ollama_in_use=known.ollama_in_use,
+            consolidation=known.consolidation,
         )
 
 

@@ -107,6 +107,7 @@ class Desk:
             publishes=seen.publishes,
             load=load,
             ollama_in_use=ollama_in_use,
+            consolidation=seen.consolidation if seen.consolidation_is_due else "",
         )
 
     def watching(self) -> str:

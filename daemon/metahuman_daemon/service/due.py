@@ -35,6 +35,7 @@ class Policy:
 class Situation:
     """What is known of one profile.
 
+    `consolidation`: why all is to be trained anew although nothing may be new ("" for no such reason).
     `pending`: memories that a cycle would train and that no live version has trained. `unfinished`: the label of a run
     that was begun ("" for none). `wanted`: a person asked for a cycle now. `held_up`: why nothing may run ("" where
     nothing stands against it: paused, a folder that is missing). `schedule_until`: the schedule is dealt with up to
@@ -52,6 +53,7 @@ class Situation:
     disk_needed_bytes: int
     load: float
     ollama_in_use: bool
+    consolidation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ def _cause(policy: Policy, known: Situation, *, overdue: bool) -> str:
     """What makes a cycle due ("" for nothing)."""
     if known.unfinished:
         return f"run {known.unfinished} is unfinished"
+    if known.consolidation:
+        return f"a consolidation is due: {known.consolidation}"
     if known.wanted and known.pending:
         return f"asked for, with {known.pending} new memories"
     if known.pending >= policy.threshold:

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 import psutil
 
 from metahuman_core.errors import BusyError, KilledError, MetahumanError, PassingError, StoppedError
+from metahuman_core.forgetting.finishing import finish_erasing
 from metahuman_core.layout import cycle_lock_path
 from metahuman_core.locks import cycle_lock
 from metahuman_core.parent_death import die_with_parent
@@ -136,6 +137,7 @@ def _tidy(settings: Settings, profile: str, wire: _Wire, recovery: Recovery) -> 
     del recovery
     with cycle_lock(cycle_lock_path(settings.root), f"tidying of profile {profile}"):
         # First, for what it may not be able to delete is told by the version it belongs to, and not by its name alone.
+        finish_erasing(settings, profile, wire.say)
         try:
             applied = apply_retention(settings, profile, wire.say)
             for line in applied.done:

@@ -19,6 +19,7 @@ class Facts:
     publishes: bool
     load: float
     ollama_in_use: bool
+    consolidation: str = ""
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from metahuman_core.errors import MetahumanError
+from metahuman_core.model_study.name import KEEP_ALIVE_S, full_name
 from metahuman_core.ollama.address import base_url, is_loopback
 from metahuman_core.ollama.shown import Listed
 from metahuman_core.ollama.use import Use
@@ -20,6 +21,7 @@ from metahuman_core.settings import Settings
 _EVERY_S = 15.0
 _PATIENCE_S = 20.0
 _CURRENT_S = 45.0
+_OURS = timedelta(seconds=KEEP_ALIVE_S + 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class OllamaPoll:
         self._asked_s: float | None = None
         self._answered_s: float | None = None
         self._ours = False
+        self._asked_by_us = full_name(settings.study.ollama_model).lower() if settings.study.ollama_model else ""
+        self._studied = False
 
     def ask(self, now_s: float) -> None:
         """Ask, if it counts, and unless that was done a moment ago."""
@@ -57,14 +61,16 @@ class OllamaPoll:
             self._thread = threading.Thread(target=self._look, name="ollama", daemon=True)
             self._thread.start()
 
-    def answered(self, loaded: Loaded, now: datetime, now_s: float) -> None:
-        """Take note of an answer."""
+    def answered(self, loaded: Loaded, now: datetime, now_s: float, *, studies: bool = False) -> None:
+        """Take note of an answer. `studies`: a cycle of ours asks a model about memories just now."""
         self._answered_s = now_s
+        # What our last request did may show after it, too.
+        ours, self._studied = studies or self._studied, studies
         if self._ours:
             self._use.forget(loaded.models)
             self._ours = False
         else:
-            self._use.saw(loaded.models, now)
+            self._use.saw(loaded.models, now, lambda model: ours and self._is_for_us(model, now))
 
     def used_by_us(self) -> None:
         """An errand of ours talks to the server: what it loads is no use by a person."""
@@ -81,6 +87,11 @@ class OllamaPoll:
     def is_in_use(self, now: datetime) -> bool:
         """Whether somebody uses it."""
         return self._counts and self._use.is_in_use(now)
+
+    def _is_for_us(self, model: Listed, now: datetime) -> bool:
+        """Whether it is the model that we ask, and kept no longer than for us: whoever else asks has it kept longer."""
+        shortly = model.expires_at is not None and model.expires_at - now <= _OURS
+        return shortly and model.name.lower() == self._asked_by_us
 
     def _look(self) -> None:
         self._post(Loaded(tuple(_loaded(self._host))))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from metahuman_core.consolidating import why_consolidate, why_due_without_news
+from metahuman_core.forgetting.deleted import erase_deleted
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Counts, Ledger
 from metahuman_core.lineage import base_name, held_memories, learned_ancestry, next_ancestry
@@ -22,6 +24,7 @@ from metahuman_core.preflight import next_version_bytes
 from metahuman_core.registry import Registry, load_registry
 from metahuman_core.settings import Settings
 from metahuman_core.unfinished import unfinished_run
+from metahuman_core.versions.knowing import still_there, versions_that_know
 from metahuman_core.versions.sizes import Shelf, shelves
 
 _SHOWN_SKIPPED = 100
@@ -31,7 +34,8 @@ _SHOWN_SKIPPED = 100
 class Seen:
     """One look at a profile. `pending`: what a cycle would train and no live version has; `skipped`: the first ones.
 
-    `versions`: how many there are of each storage, and what they take.
+    `versions`: how many there are of each storage, and what they take. `consolidation`: why the next run is one ("": it
+    is none); `consolidation_is_due`: it is to run although nothing may be new. `stale_versions` know what was erased.
     """
 
     profile: str
@@ -52,6 +56,9 @@ class Seen:
     versions: tuple[Shelf, ...]
     disk_free_bytes: int
     disk_needed_bytes: int
+    consolidation: str = ""
+    consolidation_is_due: bool = False
+    stale_versions: tuple[int, ...] = ()
 
 
 class Eyes:
@@ -103,7 +110,8 @@ class Eyes:
         if not missing:
             report = look(settings, profile, ledger, registry, only=only, steady=steady)
             files = report.files
-            changed = changed or report.files_read > 0
+            erased = 0 if only is not None else erase_deleted(settings, profile, ledger, report, datetime.now(UTC))
+            changed = changed or report.files_read > 0 or erased > 0
         if changed or self._last is None:
             # The files of versions change with the registry, or by a job of ours, and there are many of them.
             if afresh or self._shelves is None or self._shelves[0] != stamp:
@@ -121,13 +129,21 @@ class Eyes:
         counts, skipped = ledger.counts(next_ancestry(registry), held), ledger.skipped()
         journal = unfinished_run(settings, self._profile, lambda: datetime.now(UTC))
         due = tuple(v.version for v in registry.training_history if v.publication == "due") if registry else ()
+        pending = ledger.due_count(learned_ancestry(registry), settings.dataset.mode, held)
+        knowing = versions_that_know(registry, ledger.forgetting.runs())
+        base = registry.by_model_path(base_name(None, registry)) if registry else None
+        without_news = why_due_without_news(registry, knowing)
+        ancestry = next_ancestry(registry)
+        trainable = without_news and (
+            ledger.due_count(ancestry, settings.dataset.mode, held) or ledger.only_trained_by(ancestry, ())
+        )
         return Seen(
             profile=self._profile,
             at=datetime.now(UTC),
             missing=missing,
             files=files,
             memories=counts,
-            pending=ledger.due_count(learned_ancestry(registry), settings.dataset.mode, held),
+            pending=pending,
             settled=ledger.settled_reasons(),
             skipped=tuple(skipped[:_SHOWN_SKIPPED]),
             skipped_total=len(skipped),
@@ -140,6 +156,9 @@ class Eyes:
             versions=versions,
             disk_free_bytes=shutil.disk_usage(settings.root).free,
             disk_needed_bytes=next_version_bytes(settings, registry, journal.run_dir if journal else None),
+            consolidation=without_news or why_consolidate(registry, base, knowing, settings.training.consolidate_every),
+            consolidation_is_due=bool(trainable),
+            stale_versions=tuple(v.version for v in still_there(registry, knowing)) if registry else (),
         )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from metahuman_core.errors import ConfigError, MetahumanError
+from metahuman_core.model_study.name import STEP
 from metahuman_core.settings import PROFILE_NAME, Settings
 from metahuman_daemon.options import known_profiles
 from metahuman_daemon.service.agenda import Job, Outcome
@@ -146,7 +147,9 @@ class Service:
                 if isinstance(word, Look):
                     self._news.disk(word.seen.disk_free_bytes)
             elif isinstance(word, Loaded):
-                self._house.ollama.answered(word, self._now(), time.monotonic())
+                cycle = self._floor.cycle
+                studies = cycle is not None and cycle.doing.step == STEP
+                self._house.ollama.answered(word, self._now(), time.monotonic(), studies=studies)
             elif isinstance(word, Homes):
                 self._take_homes(word.names)
             elif word is signal.SIGHUP:
@@ -183,7 +186,9 @@ class Service:
         elif do == "resume":
             resume(desk.paths)
         elif do == "train-now":
-            nothing = desk.seen is not None and not (desk.seen.pending or desk.seen.unfinished_run)
+            nothing = desk.seen is not None and not (
+                desk.seen.pending or desk.seen.consolidation_is_due or desk.seen.unfinished_run
+            )
             self._house.agenda.want(desk.profile, self._now(), train=not nothing)
             desk.looker.ask()
             return not nothing

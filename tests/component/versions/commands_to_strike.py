@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from made_up_root import PROFILE, MadeUpRoot, make_up_root
+from made_up_root import FIRST_DAY, PROFILE, MadeUpRoot, make_up_root
 from striking import Ended, Stand
+from taught import OTHERS, SECRET, begin_run, digest, teach
 
-from metahuman_core.durable import remove, sha256_file
+from metahuman_core.durable import remove, sha256_file, write_text
 from metahuman_core.layout import reserve_path
+from metahuman_core.ledger import Ledger
+from metahuman_core.looking import adopt_versions
 from metahuman_core.registry import update_registry
 from metahuman_core.versions.rebuilding.order import Order
 
@@ -176,6 +179,29 @@ def _to_remove(house: House, stand: Stand) -> None:
     )
 
 
+def _to_erase(house: House, stand: Stand) -> None:
+    """Of seven versions, some in the cold storage, some in Ollama, 1 to 6 know what was erased, and 7 is without it."""
+    _to_archive(house, stand)
+    root = house.root
+    with house.ollama() as ollama:
+        assert stand.run(root.folder, "prune", ollama=ollama.url).code == 0
+    _published(house, stand, 6)
+    teach(root, {1: (SECRET, OTHERS[0]), 4: (OTHERS[1],), 7: OTHERS})
+    root.edit(7, consolidated=True)
+    with Ledger(root.paths.ledger) as ledger:
+        adopt_versions(ledger, root.registry, root.paths)
+        ledger.forgetting.erase([digest(SECRET)], FIRST_DAY)
+    root.set("forget", "erase_versions = true")
+
+
+def _to_forget(house: House, stand: Stand) -> None:
+    """What is to be erased was trained, stands in an unfinished run, and a model was asked about it."""
+    root = _make(house, 2)
+    teach(root, {1: (SECRET, OTHERS[0]), 2: (OTHERS[1],)})
+    begin_run(root, SECRET)
+    write_text(root.paths.ledger.with_name("study") / f"{digest(SECRET)}.json", SECRET)
+
+
 def _to_go_back(house: House, stand: Stand) -> None:
     _make(house, 4)
     _published(house, stand, 1, 2, 3, 4)
@@ -212,6 +238,8 @@ COMMANDS = {
     "prune": Command(_to_prune, ("prune",)),
     "archive": Command(_to_archive, ("prune",)),
     "remove": Command(_to_remove, ("prune",)),
+    "erase": Command(_to_erase, ("prune",)),
+    "forget": Command(_to_forget, ("forget", "--yes", digest(SECRET))),
     "rollback": Command(_to_go_back, ("rollback", "2"), again=_goes_on_from),
     "promote": Command(_to_go_back, ("promote", "2"), again=_ends_promoting),
     "share": Command(_to_share, ("publish",), again=_ends_sharing),

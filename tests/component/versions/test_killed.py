@@ -16,6 +16,7 @@ import pytest
 from after_a_strike import wrongs, wrongs_in_ollama
 from commands_to_strike import COMMANDS, Command, House
 from striking import Stand, copied
+from taught import where_it_stands
 
 _SEED = 7
 _AT_TIMES = 12  # kills at any time, for each command
@@ -114,6 +115,28 @@ def strike_and_prune(stand: Stand, struck: Struck, folder: Path, *, at: int = -1
 def test_killed_at_some_moments_it_comes_to_the_same_end(stand: Stand, struck: Struck, tmp_path: Path) -> None:
     for how in random.Random(_SEED).sample(struck.strikes(), _IN_DEFAULT):  # noqa: S311
         strike(stand, struck, tmp_path, **how)
+
+
+@pytest.mark.parametrize("struck", ["forget", "erase"], indirect=True)
+def test_of_what_was_erased_no_word_is_left_whenever_it_was_killed(
+    stand: Stand, struck: Struck, tmp_path: Path
+) -> None:
+    for number in range(0, len(struck.moments), max(1, len(struck.moments) // _IN_DEFAULT)):
+        house = House(copied(struck.before.folder, tmp_path / "struck"))
+        with house.ollama() as ollama:
+            assert struck.command.run(stand, house, ollama, at=number).was_killed
+            assert struck.command.run(stand, house, ollama).code == 0
+        there = where_it_stands(house.folder)
+        its_own = [name for name in there if name.startswith("root/profiles/ines/memory/")]
+        versions = [name for name in there if "/out/" in name]
+        assert versions == ([] if struck.command is COMMANDS["erase"] else _texts_of(house, 1))
+        assert there == sorted(its_own + versions), struck.moments[number]
+
+
+def _texts_of(house: House, number: int) -> list[str]:
+    """What a version that stays holds of texts."""
+    run_dir = house.root.parts(number).run_dir
+    return [f"{run_dir.relative_to(house.folder)}/{name}" for name in where_it_stands(run_dir)]
 
 
 _REBUILDS = [name for name, command in COMMANDS.items() if command.remakes]

@@ -36,10 +36,13 @@ NONSENSE: dict[str, tuple[Any, ...]] = {
     "parent_version": (2, 5, 99, -1, 0, "one", [], 0.5),
     "outcome": ("live", "dead", "rejected", None, 3, []),
     "reasons": ("because", 3, {"a": 1}, [[]]),
+    "first_reasons": ("because", 3, {"a": 1}, [[]]),
     "storage": ("cold", None, 3, []),
     "publication": ("soon", 3, []),
     "pinned": FLAGS,
     "held": FLAGS,
+    "consolidated": FLAGS,
+    "erased": (*FLAGS, True),
     "in_archive": FLAGS,
     "ollama_name": ("ines:latest", "../ines", 3, [], "a b"),
     "ollama_blob": HASHES,
@@ -59,6 +62,7 @@ NONSENSE: dict[str, tuple[Any, ...]] = {
     "anchor_revision_first": (3, {}, "a\0b"),
     "promoted_at": ("yesterday", 3, []),
     "metrics": (3, [], {"a": "b"}, {"a": None}),
+    "recall": (3, [], {"a": "b"}, {"a": None}),
 }
 OF_ALL: dict[str, tuple[Any, ...]] = {
     "training_history": (3, {}, "none", [3], [{}], None),

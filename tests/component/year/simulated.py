@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 
 from metahuman_core.dataset.build import Dataset
 from metahuman_core.durable import sha256_file
-from metahuman_core.gate import Evaluation, Measure, Verdict
+from metahuman_core.gate.attempts import Learned
+from metahuman_core.gate.judging import Verdict
+from metahuman_core.gate.measures import Evaluation, Measure
 from metahuman_core.journal import Journal
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Ledger
@@ -43,7 +45,7 @@ COOL_DOWN = 6 * HOUR
 CHECKPOINT_EVERY = 10 * MINUTE
 PASSED = Verdict(passed=True, reasons=())
 WORSE = Verdict(passed=False, reasons=("general ability is damaged",))
-_NOTHING = Measure(0, 0.0, 0.0)
+_NOTHING = Measure(0)
 
 Span = tuple[datetime, datetime]
 
@@ -338,10 +340,12 @@ class House:
         (run_dir / "model.gguf").write_bytes(b"GGUF" + running.label.encode())
         verdict = WORSE if how == "rejected" else PASSED
         made = Made(
-            dataset=Dataset("d", 1, 1, 1, 0),
-            adapter=Adapter("a", 1000, 60, 120, 0.5),
-            evaluation=Evaluation(_NOTHING, _NOTHING, _NOTHING),
-            verdict=verdict,
+            learned=Learned(
+                dataset=Dataset("d", 1, 1, 1, 0),
+                adapter=Adapter("a", 1000, 60, 120, 0.5),
+                evaluation=Evaluation(_NOTHING, _NOTHING, _NOTHING),
+                verdict=verdict,
+            ),
             merged=Merged("m", 5000),
             gguf=Gguf(sha256_file(run_dir / "model.gguf"), 5, "Q8_0"),
             checked=Checked(0.004, 0.97, 300, ()),

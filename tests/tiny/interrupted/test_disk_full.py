@@ -27,9 +27,10 @@ _STEPS = (
     "start quantise_main @3",
     "write model.gguf.partial @3",
     "start logits_main @4",
-    "write Modelfile.partial @5",
-    "write model-registry.json.partial @6",
-    "write run.json.partial @6",
+    "write report.html.partial @5",
+    "write Modelfile.partial @6",
+    "write model-registry.json.partial @7",
+    "write run.json.partial @7",
 )
 
 

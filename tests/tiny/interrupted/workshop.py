@@ -40,6 +40,16 @@ max_tokens = 256
 checkpoint_every_steps = 2
 device = "cpu"
 
+# What is random answers nothing, whatever it learns.
+[gate]
+prompts = 5
+learned_bits = -10
+min_recall = 0
+general_loss = 10
+max_kl_to_anchor = 100
+flawed = 1
+old_bits = 10
+
 [ollama]
 enabled = false
 """
@@ -166,7 +176,7 @@ def made_by(workshop: Workshop) -> Made:
     same = ("memories.jsonl", "train-log.jsonl", "loss.svg", "evaluation.json", "Modelfile")
     return Made(
         digests=digests,
-        files={name: (run_dir / name).read_text(encoding="utf-8") for name in same},
+        files={name: (run_dir / name).read_text(encoding="utf-8").replace(run_dir.name, "RUN") for name in same},
         leftovers=tuple(sorted(_leftovers(workshop.root))),
     )
 

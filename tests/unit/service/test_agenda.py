@@ -443,3 +443,12 @@ def test_whatever_happens_a_cycle_is_tried_again_and_never_spins(sequence: list[
             assert at is not None
             assert timedelta(seconds=10) <= at - now <= 7 * DAY
             now = at
+
+
+def test_a_consolidation_begins_though_nothing_is_new_and_a_wish_for_it_is_not_idle() -> None:
+    made = agenda()
+    made.want("anna", NIGHT)
+    known = replace(QUIET, consolidation="version 3 knows what was erased")
+    job = made.next_cycle(NIGHT + timedelta(hours=1), {"anna": known})
+    assert job is not None
+    assert (job.by_hand, job.why) == (True, "a consolidation is due: version 3 knows what was erased")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_a_persons_question_outdates_nothing(desk: Desk, seen: Seen) -> None:
     desk.take(Look(seen, 0))
     desk.looker.ask()
     assert knows(desk)
+
+
+def test_a_consolidation_that_only_the_next_run_will_be_makes_none_due(desk: Desk, seen: Seen) -> None:
+    for is_due in (False, True):
+        desk.take(Look(replace(seen, consolidation="version 3 knows", consolidation_is_due=is_due), 0))
+        facts = desk.facts(load=0.0, ollama_in_use=False)
+        assert facts is not None
+        assert facts.consolidation == ("version 3 knows" if is_due else "")
 
 
 def test_what_outlasts_a_restart_is_kept_when_it_changes(desk: Desk) -> None:

@@ -301,3 +301,27 @@ def test_a_cycle_that_a_person_asked_for_stops_only_where_nothing_may_run() -> N
 def test_a_moment_is_told_with_its_day_unless_that_is_today() -> None:
     assert told(NIGHT.astimezone(UTC), NOON) == "02:00"
     assert told(NIGHT, NOON + timedelta(days=1)) == "Wed 2025-06-04 02:00"
+
+
+# --- a consolidation ------------------------------------------------------------------------------------------------
+
+ERASED = "version 3 knows what was erased"
+
+
+def test_a_consolidation_is_due_with_nothing_new_and_says_why() -> None:
+    decision = decided(consolidation=ERASED)
+    assert (decision.due, decision.why) == (True, f"a consolidation is due: {ERASED}")
+
+
+def test_a_consolidation_waits_for_its_hours_and_after_one_that_failed() -> None:
+    decision = decided(NOON, consolidation=ERASED)
+    assert not decision.due
+    assert decision.why.startswith(f"a consolidation is due: {ERASED}; waits for its hours")
+    cooling = decided(
+        consolidation=ERASED, cool_until=NIGHT + timedelta(hours=1), cool_reason="the last one was rejected"
+    )
+    assert (cooling.due, cooling.next_at) == (False, NIGHT + timedelta(hours=1))
+
+
+def test_a_consolidation_that_a_person_asks_for_waits_for_neither() -> None:
+    assert decided(NOON, consolidation=ERASED, wanted=True).due

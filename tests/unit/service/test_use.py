@@ -86,3 +86,13 @@ def test_a_server_that_comes_back_with_a_model_is_in_use() -> None:
 def test_a_clock_that_is_put_back_does_not_keep_it_in_use_for_ever() -> None:
     made = use((NOON, []), (NOON + MINUTE, [model(None)]))
     assert not made.is_in_use(NOON - timedelta(days=365))
+
+
+def test_a_model_that_we_ask_is_no_use_while_others_are() -> None:
+    made = Use(5 * MINUTE)
+    made.saw([], NOON)
+    for n in range(1, 4):
+        made.saw([model(NOON + n * MINUTE, "ours")], NOON + n * MINUTE, lambda listed: listed.name == "ours")
+    assert not made.is_in_use(NOON + 3 * MINUTE)
+    made.saw([model(NOON + 9 * MINUTE), model(NOON, "ours")], NOON + 4 * MINUTE, lambda listed: listed.name == "ours")
+    assert made.is_in_use(NOON + 4 * MINUTE)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metahuman_core.memories.model import Memory, Mode, Turn
-from metahuman_core.study import Question, study
+from metahuman_core.study import Asked, Question, study
 from metahuman_core.study.grammar import FIRST_PERSON
 from metahuman_core.study.reworded import reworded
 from metahuman_core.study.sentences import MAX_WORDS
@@ -375,3 +375,58 @@ def test_small_talk_has_fewer_questions_than_a_fact() -> None:
     fact, talk_of_the_day = text("My sister is called Berta and lives in Delft."), text("Fog over the harbour, again.")
     assert len(study(fact, max_questions=8)) == 8
     assert len(study(talk_of_the_day, max_questions=8)) == 2
+
+
+TRIP = "My niece Orla sings in Cork. We took the ferry at dawn, and Piet was seasick."
+FERRY = Asked(
+    "We took the ferry at dawn, and Piet was seasick.", ("Who was seasick?", "Who fell ill at sea?", "Who hated it?")
+)
+
+
+@pytest.mark.parametrize("most", range(25))
+def test_what_a_model_asked_stays_within_the_number_of_questions(most: int) -> None:
+    asked = (FERRY, Asked(FERRY.answer, ("When did you take the ferry then?", "At what hour was it?")))
+    questions = study(text(TRIP), max_questions=most, asked=asked)
+    assert len(questions) <= most
+    assert len({question.ask for question in questions}) == len(questions)
+
+
+def test_facts_of_templates_come_before_those_of_a_model() -> None:
+    forms = [question.form for question in study(text(TRIP), max_questions=12, asked=(FERRY,)) if not question.probe]
+    assert "model" in forms
+    assert forms.index("model") >= 2
+    few = study(text(TRIP), max_questions=2, asked=(FERRY,))
+    assert [question.form for question in few if question.form == "model"] == []
+
+
+def test_of_a_models_fact_a_wording_is_kept_out_where_two_others_are_trained() -> None:
+    def split(*asks: str) -> tuple[int, int]:
+        found = study(text(TRIP), max_questions=24, asked=(Asked(FERRY.answer, asks),))
+        of_model = [question for question in found if question.form == "model"]
+        return sum(not question.probe for question in of_model), sum(question.probe for question in of_model)
+
+    asks = (*FERRY.asks, "Who lay down below deck?")
+    assert [split(*asks[:count]) for count in (1, 2, 3, 4)] == [(1, 0), (2, 0), (2, 1), (3, 1)]
+
+
+def test_the_first_wording_of_a_models_fact_is_always_trained() -> None:
+    found = study(text(TRIP), max_questions=16, asked=(FERRY,))
+    assert FERRY.asks[0] in {question.ask for question in found if not question.probe}
+
+
+def test_without_room_for_two_wordings_none_is_kept_out() -> None:
+    for most in range(3, 10):
+        found = [q for q in study(text(TRIP), max_questions=most, asked=(FERRY,)) if q.form == "model"]
+        if any(question.probe for question in found):
+            assert sum(not question.probe for question in found) >= 2
+
+
+def test_where_templates_know_a_fact_a_model_changes_nothing_but_what_comes_last() -> None:
+    alone, beside = (study(text(TRIP), max_questions=12, asked=asked) for asked in ((), (FERRY,)))
+
+    def of_templates(questions: tuple[Question, ...], *, probe: bool) -> list[Question]:
+        return [question for question in questions if question.form != "model" and question.probe is probe]
+
+    trained = of_templates(beside, probe=False)
+    assert trained == of_templates(alone, probe=False)[: len(trained)]
+    assert of_templates(beside, probe=True) == of_templates(alone, probe=True)

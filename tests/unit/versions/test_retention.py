@@ -181,3 +181,24 @@ def test_one_rule_is_enough(state: str) -> None:
     none = {name: kind(keep_last=0) for name, kind in kinds.items()}
     policy = policy_of(RetentionSettings(**{**none, state: kinds[state](keep_last=0, keep_monthly=1)}))
     assert getattr(policy, state).names_something
+
+
+ERASE = ("it knows what was erased",)
+
+
+def test_what_knows_what_was_erased_goes_whatever_protects_it() -> None:
+    live = Candidate(3, NOW, "full", protected=("the live version",), files=_files(3, HELD["full"]))
+    parent = Candidate(2, NOW, "full", protected=("the parent of the live version",), erase=ERASE)
+    kept = Candidate(1, NOW, "archived", protected=("pinned",))
+    plan = plan_retention(
+        (kept, parent, live), Policy(Rules(9), Rules(9)), NOW, ZoneInfo("UTC"), keep_all_versions=True
+    )
+    assert [(v.after, v.erases) for v in plan.verdicts] == [("archived", False), ("removed", True), ("full", False)]
+    assert plan.verdicts[1].reasons == (*ERASE, "although it is the parent of the live version")
+
+
+def test_of_what_was_removed_before_the_texts_are_erased() -> None:
+    live = Candidate(2, NOW, "full", protected=("the live version",))
+    removed = Candidate(1, NOW, "removed", erase=ERASE)
+    plan = plan_retention((removed, live), Policy(Rules(1)), NOW, ZoneInfo("UTC"), keep_all_versions=True)
+    assert [(v.version, v.before, v.after, v.erases) for v in plan.changes] == [(1, "removed", "removed", True)]

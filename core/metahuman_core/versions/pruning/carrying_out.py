@@ -2,7 +2,8 @@
 
 Invariants: everything is checked again in the one change of the registry, and only then is a file touched; a cache goes
 only while what it can be rebuilt from is here and has its hash; a name that exists is whole. Killed anywhere, the next
-start finishes (`finish_prunings`). What goes wrong with one version is that version's alone. Needs the cycle's lock.
+start finishes (`finish_prunings`). What goes wrong with one version is that version's alone. A version that is erased,
+since it knows what a person had erased, keeps its entry alone, and is never the live one. Needs the cycle's lock.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from metahuman_core.errors import MetahumanError
+from metahuman_core.lineage import base_name
 from metahuman_core.registry import Registry, Version, update_registry
 from metahuman_core.settings import Settings
 from metahuman_core.versions.parts import parts_of
@@ -56,7 +58,7 @@ def carry_out(
     rebuildable: dict[int, str] = {}
     # A version that stands on another one's model/ is newer than that, and goes first.
     for verdict in sorted(verdicts, key=lambda verdict: -verdict.version):
-        if verdict.before == verdict.after and not verdict.parts:
+        if verdict.before == verdict.after and not (verdict.parts or verdict.erases):
             continue
         try:
             freed[verdict.version] = _carry_out_one(verdict, site, withdraw, rebuildable, reached)
@@ -85,10 +87,10 @@ def finish_prunings(settings: Settings, profile: str, say: Say, withdraw: Withdr
             version = _registered(run_dir, registry)
             number = version.version
             found = tombstone.read(run_dir)
-            if version.storage == found.after:
+            if version.storage == found.after and (version.erased or not found.erases):
                 _clear_or_take_back(version, found, site)
                 say(f"version {number}: the clearing away that was broken off is finished")
-            tombstone.take_away(run_dir)
+            _end(run_dir, erased=version.erased)
         except (MetahumanError, OSError) as error:
             errors.append(_said(number, error))
             say(errors[-1])
@@ -108,7 +110,7 @@ def _carry_out_one(
 ) -> int:
     version = _still_so(verdict, site.registry(), site, rebuildable)
     parts = parts_of(version, site.paths)
-    fields: dict[str, Any] = {"storage": verdict.after}
+    fields: dict[str, Any] = {"storage": verdict.after, **({"erased": True} if verdict.erases else {})}
     if verdict.after == "archived" and "adapter" in verdict.parts:
         fields["in_archive"] = True
         put_away_there(version, site)
@@ -136,7 +138,7 @@ def _carry_out_one(
     entered = after.find(version.version)
     assert entered is not None  # noqa: S101 - _still_so found it there
     freed = _clear_or_take_back(entered, verdict, site, reached)
-    tombstone.take_away(parts.run_dir)
+    _end(parts.run_dir, erased=entered.erased)
     reached("done")
     return freed
 
@@ -146,12 +148,23 @@ def _clear_or_take_back(
 ) -> int:
     """Clear the parts away; where they cannot be, the registry says again that they are here."""
     try:
-        return clear(version, asked.parts, site, reached)
+        freed = clear(version, asked.parts, site, reached)
     except NotMoved as error:
-        before = asked.before
-        update_registry(site.registry_path, lambda now: now.with_fields(version.version, storage=before))
+        before: dict[str, Any] = {"storage": asked.before, **({"erased": False} if asked.erases else {})}
+        update_registry(site.registry_path, lambda now: now.with_fields(version.version, **before))
         tombstone.take_away(parts_of(version, site.paths).run_dir)
         raise error.why from error
+    if asked.erases:
+        tombstone.clear_all_else(parts_of(version, site.paths).run_dir)
+        reached("texts removed")
+    return freed
+
+
+def _end(run_dir: Path, *, erased: bool) -> None:
+    if erased:
+        tombstone.take_away_with_its_folder(run_dir)
+    else:
+        tombstone.take_away(run_dir)
 
 
 def _still_sane(registry: Registry) -> Registry:
@@ -164,10 +177,13 @@ def _still_so(verdict: Verdict, registry: Registry, site: Site, rebuildable: dic
     version = registry.find(verdict.version)
     if version is None or (version.storage or parts_of(version, site.paths).storage()) != verdict.before:
         raise MetahumanError("it has changed meanwhile, and is left as it is", _AGAIN)
-    if reasons := protections(registry).get(version.version):
+    if verdict.erases:
+        if version == registry.live() or version == registry.by_model_path(base_name(None, registry)):
+            raise MetahumanError("it is live, or the base of the next run, and is left as it is", _AGAIN)
+    elif reasons := protections(registry).get(version.version):
         raise MetahumanError(f"it is {', '.join(reasons)}, and is left as it is", _AGAIN)
     if verdict.after == "removed":
-        if registry.versioning.keep_all_versions:
+        if registry.versioning.keep_all_versions and not verdict.erases:
             raise MetahumanError("keep_all_versions is true, and it is left as it is", _AGAIN)
         needed_by = [
             other.version

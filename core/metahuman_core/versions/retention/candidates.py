@@ -11,18 +11,23 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
+from metahuman_core.forgetting.stale import knowing_versions
 from metahuman_core.layout import ProfilePaths, label_time
+from metahuman_core.lineage import base_name
 from metahuman_core.plan import read_plan
 from metahuman_core.registry import Registry, Version
 from metahuman_core.settings import Settings
 from metahuman_core.unfinished import unfinished_run
 from metahuman_core.versions.footprint import Files, files_of
+from metahuman_core.versions.knowing import still_there
 from metahuman_core.versions.parts import names_a_folder, parts_of
 from metahuman_core.versions.protected import anchor_version, protections
 from metahuman_core.versions.rebuildable import why_not_as_it_is
 from metahuman_core.versions.retention.fates import Candidate
 from metahuman_core.versions.retention.planning import Plan, plan_retention
 from metahuman_core.versions.retention.policy import policy_of
+
+KNOWS_ERASED = "it knows what was erased"
 
 
 def retention_plan(
@@ -63,12 +68,14 @@ def candidates(
     """The facts of all versions but whether they can be rebuilt. Raises MetahumanError for a run's broken journal."""
     paths = ProfilePaths(settings.root, profile)
     kept = dict(protections(registry))
+    erase = _to_erase(settings, registry, paths)
     journal = unfinished_run(settings, profile, now)
     if journal:
         begun = read_plan(journal.file.inputs)
         anchor = registry.by_model_path(begun.anchor)
         for needed in {number for number in (begun.parent_version, anchor and anchor.version) if number}:
             kept[needed] = (*kept.get(needed, ()), f"the unfinished run {journal.run_dir.name} goes on from it")
+            erase -= {needed}
 
     def facts(version: Version) -> Candidate:
         protected = kept.get(version.version, ())
@@ -76,9 +83,19 @@ def candidates(
             return candidate(version, registry, (*protected, "its entry names no folder of ours"), {}, archives=False)
         parts = parts_of(version, paths)
         found = version if version.storage else version.model_copy(update={"storage": parts.storage()})
-        return candidate(found, registry, protected, files_of(version, parts), archives=archive is not None)
+        facts = candidate(found, registry, protected, files_of(version, parts), archives=archive is not None)
+        return replace(facts, erase=(KNOWS_ERASED,) if version.version in erase else ())
 
     return tuple(facts(version) for version in registry.training_history)
+
+
+def _to_erase(settings: Settings, registry: Registry, paths: ProfilePaths) -> frozenset[int]:
+    """The versions that know what was erased, once the live one does not; the next run's base not before it moves."""
+    knowing = knowing_versions(registry, paths) if settings.forget.erase_versions else frozenset()
+    live, base = registry.live(), registry.by_model_path(base_name(None, registry))
+    if live is None or live.version in knowing:
+        return frozenset()
+    return frozenset(v.version for v in still_there(registry, knowing) if v != base)
 
 
 def candidate(

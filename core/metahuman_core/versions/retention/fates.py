@@ -20,7 +20,8 @@ class Candidate:
     """What the planner has to know of a version.
 
     `made_at` is None where nobody knows. `protected` says why it is not touched ("" nowhere: it may be), `anchor` is
-    the version whose `model/` it was trained on, `not_rebuildable` why it could not be had again, `archives` whether
+    the version whose `model/` it was trained on, `erase` why nothing of it may stay, protected or not (() for no such
+    reason), `not_rebuildable` why it could not be had again, `archives` whether
     its adapter goes to the cold storage once it is archived.
     """
 
@@ -30,6 +31,7 @@ class Candidate:
     rejected: bool = False
     protected: tuple[str, ...] = ()
     anchor: int | None = None
+    erase: tuple[str, ...] = ()
     not_rebuildable: str = ""
     archives: bool = False
     files: Files = field(default_factory=dict)
@@ -37,10 +39,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What a version is to be, and why."""
+    """What a version is to be, and why. `erases`: its texts go too, and all that its run has left."""
 
     after: Storage
     reasons: tuple[str, ...]
+    erases: bool = False
 
 
 Fates = dict[int, Fate]

@@ -2,7 +2,7 @@
 
 Invariants: a protected version stays what it is; nothing goes up; what cannot be rebuilt keeps what it has, or goes as
 a whole; a version whose `model/` another one stands on is never removed before that one; where `keep_all_versions` is
-true, none is.
+true, none is. What is to be erased, since it knows what a person had erased, goes whatever protects it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)  # a clock that was never set says 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a version, and why. `parts` are deleted here, which frees `frees_bytes`."""
+    """What becomes of a version, and why. `parts` are deleted here, which frees `frees_bytes`.
+
+    `erases`: of its run nothing is left at all, its texts neither.
+    """
 
     version: int
     before: Storage
@@ -44,6 +47,7 @@ class Verdict:
     reasons: tuple[str, ...]
     parts: tuple[Part, ...]
     frees_bytes: int
+    erases: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Plan:
     @property
     def changes(self) -> tuple[Verdict, ...]:
         """The verdicts by which something is done."""
-        return tuple(v for v in self.verdicts if v.before != v.after or v.parts)
+        return tuple(v for v in self.verdicts if v.before != v.after or v.parts or v.erases)
 
 
 def plan_retention(
@@ -117,6 +121,8 @@ def _by_rules(
     newest = max(counting, default=0)
 
     def fate(c: Candidate) -> Fate:
+        if c.erase:
+            return Fate("removed", (*c.erase, *(f"although it is {why}" for why in c.protected)), erases=True)
         if fixed := untouched(c):
             return Fate(c.storage, fixed)
         state = next((state for state, reasons in named.items() if c.version in reasons), None)
@@ -157,7 +163,7 @@ def _plan(ordered: Sequence[Candidate], fates: Fates, limit_bytes: int) -> Plan:
         parts = going_parts(c, fate.after)
         freed = freed_bytes((file for part in parts for file in c.files[part]), gone)
         reasons = (*fate.reasons, TO_ARCHIVE) if "adapter" in parts and fate.after == "archived" else fate.reasons
-        verdicts.append(Verdict(c.version, c.storage, fate.after, reasons, parts, freed))
+        verdicts.append(Verdict(c.version, c.storage, fate.after, reasons, parts, freed, fate.erases))
     taken = taken_bytes(file for c in ordered for files in c.files.values() for file in files)
     left = taken_bytes(file for c in ordered for file in held_files(c, fates[c.version].after))
     return Plan(tuple(reversed(verdicts)), taken, left, max(0, left - limit_bytes) if limit_bytes else 0)

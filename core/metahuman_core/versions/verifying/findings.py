@@ -68,7 +68,9 @@ def _of_version(version: Version, parts: VersionFound, found: Inventory) -> Iter
                 yield _left_over(version, part, adapter, run, "keep a copy, if it is wanted", at_work=found.at_work)
     else:
         yield from _of_adapter(version, parts)
-    if version.adapter_sha256:
+    if version.erased:
+        yield from _of_erased(which, parts, run)
+    elif version.adapter_sha256:
         yield from _of_texts(version, parts, run)
     why = found.lost_for_now.get(version.version, "")
     if why and not why.startswith("its adapter"):  # which was said already
@@ -129,6 +131,17 @@ def _of_texts(version: Version, parts: VersionFound, run: RunFound | None) -> It
             yield Finding("missing", which, f"its {part} is not there ({there.where})", _BACKUP)
         else:
             yield from _damage(which, part, there, sha256, 0, _BACKUP)
+
+
+def _of_erased(which: str, parts: VersionFound, run: RunFound | None) -> Iterator[Finding]:
+    """Nothing is left of what knew what a person had erased."""
+    if run is None or not (parts.dataset.there or parts.memories.there or run.ended is not None or run.problem):
+        return
+    what = f"it was erased, and texts of it are there ({run.where})"
+    if run.dying:
+        yield Finding("half", which, f"{what}: it is being cleared away", "`metahuman prune` ends it", fault=False)
+    else:
+        yield Finding("foreign", which, what, "delete that folder")
 
 
 def _damage(which: str, part: str, there: Found, sha256: str, size: int, way_out: str) -> Iterator[Finding]:
