@@ -88,6 +88,7 @@ def _words() -> argparse.Namespace:
     words.add_argument("--model", type=Path, default=_BASE, help="the base's folder (default: the demo's SmolLM2-135M)")
     words.add_argument("--cycles", type=int, default=_CYCLES, help=f"batches (default {_CYCLES})")
     words.add_argument("--seeds", type=int, default=_SEEDS, help=f"how often, with other facts (default {_SEEDS})")
+    words.add_argument("--first-seed", type=int, default=1, help="so that several machines can share the work")
     words.add_argument("--strategies", default=",".join(one.name for one in STRATEGIES), help="names with commas")
     words.add_argument("--sweep", nargs="?", const="all", default="", help="variations of ours: all, or settings")
     defaults = Counts()
@@ -109,9 +110,9 @@ def _words() -> argparse.Namespace:
     for name, value in preset.items():
         if getattr(given, name) == words.get_default(name):
             setattr(given, name, value)
-    for name in ("cycles", "seeds", "facts", "trained", "unseen"):
+    for name in ("cycles", "seeds", "first_seed", "facts", "trained", "unseen"):
         if getattr(given, name) < 1:
-            words.error(f"--{name} must be at least 1")
+            words.error(f"--{name.replace('_', '-')} must be at least 1")
     return given
 
 
@@ -141,7 +142,7 @@ def _planned(given: argparse.Namespace) -> Bench:
 
 def _materials(given: argparse.Namespace) -> dict[int, Material]:
     """What each seed learns: other facts, or another person's dialogues."""
-    seeds = range(1, given.seeds + 1)
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
     if not given.dialogues:
         counts = Counts(given.facts, given.trained, given.watched, given.unseen, given.corrected)
         return {seed: invent(seed, given.cycles, counts) for seed in seeds}
@@ -149,10 +150,11 @@ def _materials(given: argparse.Namespace) -> dict[int, Material]:
     if kind not in ("locomo", "longmemeval") or not found:
         raise UsageError(f"{given.dialogues!r} is no set of dialogues", "say locomo:FILE or longmemeval:FILE")
     people = read_people(kind, Path(file), given.facts * given.cycles)
-    if len(people) < given.seeds:
+    if len(people) < seeds.stop - 1:
         raise UsageError(f"{file} has {len(people)} people for {given.seeds} seeds", "take fewer seeds")
     materials: dict[int, Material] = {}
-    for seed, person in zip(seeds, people, strict=False):
+    for seed in seeds:
+        person = people[seed - 1]
         told = digest_of([person, given.cycles])
         folder = given.results / "dialogues" / told[:20]
         if not folder.is_dir():

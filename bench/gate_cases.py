@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from metahuman_core.journal import digest_of
+from metahuman_core.settings import DatasetSettings
 
 Kind = Literal["sabotaged", "honest"]
 Half = Literal["", "a", "b"]
 Where = Literal["", "lessons", "ids", "file", "adapter", "weights"]
 
+_REPLAY = DatasetSettings()
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a version is trained. `part`: which memories are new; `parent`: the ground's version before it, or none.
-
-    `answered`: how many of the parent's memories there are for each new one in the replay (`replay_ratio`).
-    """
+    """How a version is trained. `part`: which memories are new; `parent`: the ground's version before it, or none."""
 
     part: str
     parent: Literal["", "v1", "v2"] = "v1"
@@ -29,8 +29,8 @@ class Recipe:
     rank: int = 16
     seed: int = 20
     batch_samples: int = 4
-    replay_ratio: float = 2.5
-    replay_samples: int = 2
+    replay_ratio: float = _REPLAY.replay_ratio
+    replay_samples: int = _REPLAY.replay_samples
     rate_factor: float = 1.0
 
 
@@ -78,7 +78,7 @@ def ground_digest(size: str) -> str:
 
 
 # Raised where a recipe has come to mean something else: nothing that was measured before is used again.
-_MEANING = 2
+_MEANING = 3
 V1 = Recipe("first", parent="")
 V2 = Recipe("second")
 _SHORT = replace(V2, epochs=2)

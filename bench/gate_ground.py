@@ -15,7 +15,7 @@ from example_samples import example_choice, example_system
 from gate_cases import V1, V2, Recipe
 from metahuman_core.dataset.choose import choose_replay
 from metahuman_core.gate.exam import forgotten_in
-from metahuman_core.memories.model import Memory, Turn
+from metahuman_core.memories.model import Memory, Trained, Turn
 from metahuman_core.settings import DatasetSettings, Settings, TrainingSettings
 
 SizeName = Literal["whole", "quick"]
@@ -68,7 +68,13 @@ class Ground:
         """The old memories that are trained again, chosen as a run chooses them."""
         line, stale = self.ancestry(recipe), self.stale(recipe)
         parts = {"v1": self.parts[V1.part], "v2": self.parts[V2.part]}
-        trained = [(name, memory) for name in line for memory in parts[name] if memory.digest not in stale]
+        again = {memory.digest for memory in self.replay(V2)} if "v2" in line else set[str]()
+        trained = [
+            Trained(name, "v2" if memory.digest in again else name, memory)
+            for name in line
+            for memory in parts[name]
+            if memory.digest not in stale
+        ]
         forgotten = forgotten_in(self.run_dir(line[0])) if line else frozenset[str]()
         count = round(len(self.new(recipe)) * recipe.replay_ratio)
         return choose_replay(trained, count, recipe.seed, "all", forgotten)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 
-from metahuman_core.dataset.build import Sample
+from metahuman_core.dataset.samples import Sample
 from metahuman_core.memories.model import Turn
 
 _FOREIGN = (

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from metahuman_core.converter import python_path
-from metahuman_core.dataset.build import Sample
+from metahuman_core.dataset.samples import Sample
 from metahuman_core.steps.encode import IGNORED, ChatEncoder, Encoded, encode_samples
 from metahuman_core.steps.weights.make import make_weights
 from metahuman_core.versions.parts import Parts

@@ -22,7 +22,8 @@ from gate_ground import Ground
 from gate_lessons import LESSONS
 from gate_outcome import Outcome
 from gate_spoiling import cut_off, spoil_adapter, spoil_weights, with_control_tokens
-from metahuman_core.dataset.build import DATASET, Sample, build_dataset, read_samples
+from metahuman_core.dataset.build import build_dataset
+from metahuman_core.dataset.samples import DATASET, line_of, read_samples
 from metahuman_core.dataset.told import told_before
 from metahuman_core.durable import remove, sha256_file, write_text
 from metahuman_core.errors import MetahumanError
@@ -105,7 +106,8 @@ class Trials:
         Journal.begin(run_dir, _AskedAs(ground.system), lambda: datetime.now(UTC))
         if not dataset.is_file():
             new, replay = ground.new(recipe), ground.replay(recipe)
-            build_dataset(new, replay, old, settings, ground.system, dataset, told_before(line))
+            told, epochs = told_before(line), ground.training(recipe).begun_epochs
+            build_dataset(new, replay, old, settings, ground.system, dataset, told, epochs=epochs)
         if not parts.adapter.is_dir():
             _timed(run_dir, "train", lambda: self._trained(case, dataset, run_dir))
         evaluation = run_dir / EVALUATION
@@ -129,7 +131,7 @@ class Trials:
         if case.where == "lessons":
             lessons = run_dir / "lessons.jsonl"
             trained = [sample for sample in read_samples(dataset) if sample.split == "train"]
-            write_text(lessons, "".join(map(_line, LESSONS[case.spoilt](trained))))
+            write_text(lessons, "".join(map(line_of, LESSONS[case.spoilt](trained))))
             dataset = lessons
         sha256 = sha256_file(dataset)
         if case.where == "ids":
@@ -243,9 +245,3 @@ def _seconds(run_dir: Path) -> dict[str, float]:
     file = run_dir / _SECONDS
     seconds: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return seconds
-
-
-def _line(sample: Sample) -> str:
-    row = {name: getattr(sample, name) for name in ("memory", "kind", "role", "split", "form")}
-    messages = [{"role": turn.role, "content": turn.text} for turn in sample.turns]
-    return json.dumps({**row, "messages": messages}, ensure_ascii=False) + "\n"

@@ -16,7 +16,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from example_samples import BASE
-from metahuman_core.dataset.build import read_samples
+from metahuman_core.dataset.samples import read_samples
 from metahuman_core.steps.encode import ChatEncoder, encode_samples
 
 _MOST_TOKENS = 1024

@@ -16,7 +16,7 @@ from transformers import AutoTokenizer
 
 from example_samples import BASE
 from matmul_limit import head_shape, linear_shapes
-from metahuman_core.dataset.build import read_samples
+from metahuman_core.dataset.samples import read_samples
 from metahuman_core.settings import TrainingSettings
 from metahuman_core.steps.encode import ChatEncoder, encode_samples
 

@@ -29,7 +29,7 @@ from transformers import (
 )
 
 from example_samples import BASE
-from metahuman_core.dataset.build import Sample, read_samples
+from metahuman_core.dataset.samples import Sample, read_samples
 from metahuman_core.durable import sha256_file
 from metahuman_core.progress import Progress
 from metahuman_core.settings import TrainingSettings

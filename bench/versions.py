@@ -61,6 +61,7 @@ prompts = 5
 learned_bits = -10
 min_recall = 0
 general_loss = 10
+since_anchor = 10
 max_kl_to_anchor = 100
 flawed = 1
 old_bits = 10

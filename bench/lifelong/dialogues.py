@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from lifelong.material import Batch, Probe, Run, line_of
+from lifelong.material import Batch, Probe, Run
 from lifelong.people import Exchange, Person, Session
-from metahuman_core.dataset.build import Sample, build_dataset, read_samples
+from metahuman_core.dataset.build import build_dataset
+from metahuman_core.dataset.samples import Sample, line_of, read_samples
 from metahuman_core.dataset.told import NOTHING_TOLD
 from metahuman_core.durable import making, write_text
 from metahuman_core.errors import UsageError
@@ -40,7 +41,7 @@ class Dialogues:
             earlier, out = Path(folder, "earlier.jsonl"), Path(folder, "dataset.jsonl")
             write_text(earlier, "".join(map(line_of, run.earlier)))
             told = NOTHING_TOLD.and_also(memory.whole_text for memory in run.told)
-            build_dataset(run.new, run.replay, [earlier], run.settings, self.system, out, told)
+            build_dataset(run.new, run.replay, [earlier], run.settings, self.system, out, told, epochs=run.epochs)
             return tuple(read_samples(out))
 
 

@@ -19,9 +19,11 @@ from hashlib import sha256
 
 from lifelong.kinds import KINDS, Kind
 from lifelong.material import Batch, Probe, Run
-from metahuman_core.dataset.build import Sample, Split
 from metahuman_core.dataset.extras import choose_extras
+from metahuman_core.dataset.of_memory import least_asked
+from metahuman_core.dataset.samples import Sample, Split, an_epoch_of
 from metahuman_core.dataset.told import NOTHING_TOLD
+from metahuman_core.dataset.turns import in_turns
 from metahuman_core.errors import UsageError
 from metahuman_core.memories.model import Memory, Turn
 
@@ -80,11 +82,13 @@ class Invented:
     by_digest: dict[str, tuple[Sample, ...]]
 
     def samples(self, run: Run) -> tuple[Sample, ...]:
-        """All of new memories, the first `replay_samples` of each that is replayed, and what comes beside them."""
+        """All of new memories, `replay_samples` of each that is replayed, and what comes beside them."""
         own = [sample for memory in run.new for sample in self.by_digest[memory.digest]]
-        for memory in run.replay:
-            trained = [sample for sample in self.by_digest[memory.digest] if sample.split == "train"]
-            own += [replace(sample, role="replay") for sample in trained[: run.settings.replay_samples]]
+        before = Counter(sample.turns[-2].text for sample in run.earlier)
+        for place, memory in enumerate(run.replay):
+            again = least_asked(self.by_digest[memory.digest], before)
+            dealt = in_turns(again, run.settings.replay_samples, run.epochs, place)
+            own += [replace(sample, role="replay") for sample in dealt]
         return (*own, *_beside(own, run))
 
 
@@ -150,16 +154,17 @@ def _beside(own: Sequence[Sample], run: Run) -> Iterator[Sample]:
     """General samples, and those of what nobody told, as `build_dataset` chooses them."""
     given = (*run.new, *run.replay)
     extras = choose_extras(
-        sum(sample.split == "train" for sample in own),
+        an_epoch_of(own),
         {sample.turns[-2].text for sample in (*own, *run.earlier) if sample.role != "general"},
         NOTHING_TOLD.and_also([SYSTEM, *(memory.whole_text for memory in (*run.told, *given))]),
         Counter(sample.turns[-2].text for sample in run.earlier if sample.role == "general"),
         run.settings,
         sha256("".join(memory.digest for memory in given).encode()).hexdigest(),
+        run.epochs,
     )
     for extra in extras:
         turns = Turn("system", SYSTEM), Turn("user", extra.ask), Turn("assistant", extra.answer)
-        yield Sample("", extra.kind, "general", extra.split, extra.kind, turns)
+        yield Sample("", extra.kind, "general", extra.split, extra.kind, turns, extra.every, extra.turn)
 
 
 def _require_enough(cycles: int, counts: Counts) -> None:

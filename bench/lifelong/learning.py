@@ -18,8 +18,9 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from lifelong.kept import Answered, Kept, Measured, Watched
-from lifelong.material import Probe, holds, line_of
+from lifelong.material import Probe, holds
 from lifelong.planning import Cell
+from metahuman_core.dataset.samples import line_of
 from metahuman_core.durable import remove, sha256_file, size_bytes, write_text
 from metahuman_core.gate.matching import is_recalled
 from metahuman_core.memories.model import Turn

@@ -5,13 +5,12 @@ Invariant: what a probe asks is never trained, in no cycle and by no strategy.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from metahuman_core.dataset.build import Sample
+from metahuman_core.dataset.samples import Sample
 from metahuman_core.memories.model import Memory
 from metahuman_core.settings import DatasetSettings
 
@@ -46,7 +45,8 @@ class Batch:
 class Run:
     """What one run of a line is given.
 
-    `told`: all memories that the line's runs before it were given, superseded ones too; `earlier`: all their samples.
+    `told`: all memories that the line's runs before it were given, superseded ones too; `earlier`: all their samples;
+    `epochs`: in how many it is trained.
     """
 
     new: tuple[Memory, ...]
@@ -54,6 +54,7 @@ class Run:
     told: tuple[Memory, ...]
     earlier: tuple[Sample, ...]
     settings: DatasetSettings
+    epochs: int
 
 
 class Material(Protocol):
@@ -90,10 +91,3 @@ def holds(answer: str, key: str) -> bool:
     """Whether an answer has every word of a key. An empty key is in no answer."""
     wanted = [word for word in _WORDS.findall(key.casefold()) if word not in _ARTICLES]
     return bool(wanted) and set(wanted) <= set(_WORDS.findall(answer.casefold()))
-
-
-def line_of(sample: Sample) -> str:
-    """A line of `dataset.jsonl`, as the product's `read_samples` reads it."""
-    messages = [{"role": turn.role, "content": turn.text} for turn in sample.turns]
-    told = {name: getattr(sample, name) for name in ("memory", "kind", "role", "split", "form")}
-    return json.dumps({**told, "messages": messages}, ensure_ascii=False) + "\n"

@@ -14,14 +14,14 @@ from hashlib import sha256
 from lifelong.kept import Measured
 from lifelong.material import Batch, Material, Probe, Run, current
 from lifelong.strategies import Strategy
-from metahuman_core.dataset.build import Sample
 from metahuman_core.dataset.choose import choose_replay
+from metahuman_core.dataset.samples import Sample
 from metahuman_core.journal import digest_of
-from metahuman_core.memories.model import Memory
+from metahuman_core.memories.model import Memory, Trained
 from metahuman_core.settings import GateSettings, TrainingSettings
 
 # To be raised where training, merging or measuring is changed so that results are no longer those that were kept.
-VERSION = 1
+VERSION = 2
 # They change how fast or where it is computed, and not what; the two `every` are a strategy's.
 _NO_MATTER = frozenset({"device", "checkpoint_every_steps", "reanchor_every", "consolidate_every"})
 _MOST_WATCHED = GateSettings().prompts
@@ -55,7 +55,7 @@ class Cell:
     @property
     def passes(self) -> float:
         """How many samples are computed in all, each epoch's counted."""
-        return self.trained * self.recipe.epochs
+        return sum(self.recipe.epochs / sample.every for sample in self.samples if sample.split == "train")
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -88,11 +88,12 @@ class Line:
         replay: tuple[Memory, ...] = ()
         if not consolidates:
             count = round(len(new) * settings.replay_ratio)
-            replay = choose_replay(_trained(batches, number), count, settings.seed, "all", self._forgotten())
+            trained = _trained(batches, number, self.cells)
+            replay = choose_replay(trained, count, settings.seed, "all", self._forgotten())
         told = tuple(memory for batch in batches[: number - 1] for memory in batch.memories)
         earlier = tuple(sample for cell in self.cells for sample in cell.samples)
-        samples = self.material.samples(Run(new, replay, told, earlier, settings))
         recipe = self.strategy.recipe(self.recipe, self.seed)
+        samples = self.material.samples(Run(new, replay, told, earlier, settings, recipe.begun_epochs))
         merges = bool(self.strategy.reanchor_every) and number % self.strategy.reanchor_every == 0
         anchor, warm = ("", "") if consolidates or not self.cells else _behind(self.cells[-1])
         watched = _watched(samples, earlier, {memory.digest for memory in _current(batches[:number])})
@@ -145,15 +146,21 @@ def _behind(cell: Cell) -> tuple[str, str]:
     return (cell.key, "") if cell.merges else (cell.anchor, cell.key)
 
 
-def _trained(batches: Sequence[Batch], number: int) -> list[tuple[str, Memory]]:
-    """What came before a batch and has not been superseded up to it, with the run that trained it first."""
+def _trained(batches: Sequence[Batch], number: int, cells: Sequence[Cell]) -> list[Trained]:
+    """What came before a batch and has not been superseded up to it, with the runs that trained it first and last."""
     kept = {memory.digest for memory in _current(batches[:number])}
+    last = {s.memory: cell.cycle for cell in cells for s in cell.samples if s.split == "train"}
     return [
-        (f"cycle-{at}", memory)
+        Trained(_label(at), _label(last.get(memory.digest, at)), memory)
         for at, batch in enumerate(batches[: number - 1], 1)
         for memory in batch.memories
         if memory.digest in kept
     ]
+
+
+def _label(cycle: int) -> str:
+    """Sorts as time does, as the product's do."""
+    return f"cycle-{cycle:04}"
 
 
 def _watched(samples: Sequence[Sample], earlier: Sequence[Sample], kept: set[str]) -> tuple[Sample, ...]:

@@ -1,12 +1,11 @@
 """The ways of learning that are held against each other, as data.
 
 Invariant: `anchor+replay` is what the product does by default, whatever its defaults are; a variation differs from it
-in one thing.
+in what its name says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from metahuman_core.errors import UsageError
@@ -49,44 +48,70 @@ STRATEGIES = (
     Strategy(OURS),
     Strategy(CUMULATIVE, consolidate_every=1),
 )
-_OURS = Strategy(OURS)
 _RATE = 3e-4 * 5120 / 576  # what the product takes for SmolLM2-135M
-
-
-def _setting(name: str, *values: float) -> tuple[Strategy, ...]:
-    return tuple(replace(_OURS, name=f"{name}={value:g}", changes=((name, value),)) for value in values)
-
-
-# One thing at a time. The name before the = is what `--sweep` takes.
+_EVERY = ("reanchor_every", "consolidate_every")
+_MAY_VARY = frozenset(
+    name
+    for settings in (_DATASET, _TRAINING)
+    for name, value in settings.model_dump().items()
+    if isinstance(value, (int, float)) and name not in ("seed", "max_memories", "checkpoint_every_steps")
+)
+# One thing at a time, but for what only counts together: so much replay, in many memories or in many words.
 SWEEP = (
-    *(replace(_OURS, name=f"reanchor_every={every}", reanchor_every=every) for every in (1, 2)),
-    *_setting("replay_ratio", 0.5, 2, 4),
-    *_setting("replay_samples", 1, 4),
-    *_setting("general_share", 0, 0.05, 0.2),
-    *_setting("unknown_share", 0, 0.1),
-    *(replace(_OURS, name=f"consolidate_every={every}", consolidate_every=every) for every in (2, 3)),
-    *_setting("learning_rate", *(round(_RATE * factor, 6) for factor in (0.25, 0.5))),
-    *_setting("epochs", 3, 8),
-    *(replace(_OURS, name=f"rank={rank}", changes=(("rank", rank), ("alpha", 2 * rank))) for rank in (8, 32)),
+    *(f"reanchor_every={every}" for every in (1, 2)),
+    *(f"replay_ratio={ratio}" for ratio in (0.5, 1, 2, 4, 8)),
+    *(f"replay_samples={count}" for count in (1, 2, 4)),
+    *(f"replay_ratio={ratio}/replay_samples={count}" for ratio, count in ((2, 4), (4, 1), (8, 1))),
+    *(f"general_share={share}" for share in (0, 0.05, 0.2)),
+    *(f"unknown_share={share}" for share in (0, 0.05, 0.1)),
+    *(f"consolidate_every={every}" for every in (2, 3)),
+    *(f"learning_rate={_RATE * factor:.4g}" for factor in (0.25, 0.5)),
+    *(f"epochs={epochs}" for epochs in (3, 8)),
+    *(f"rank={rank}/alpha={2 * rank}" for rank in (8, 32)),
 )
 
 
 def chosen(names: str, sweep: str) -> tuple[Strategy, ...]:
     """The strategies of a list with commas, and the variations of one (`all`, or settings).
 
-    Raises UsageError for a name that is none.
+    Any variation of ours can be named, as SWEEP names them. Raises UsageError for a name that is none.
     """
-    by_name = {strategy.name: strategy for strategy in (*STRATEGIES, *SWEEP)}
-    settings = tuple(dict.fromkeys(strategy.name.partition("=")[0] for strategy in SWEEP))
-    wanted = _listed(names, by_name)
-    varied = settings if sweep == "all" else _listed(sweep, settings)
-    variations = [strategy.name for strategy in SWEEP if strategy.name.partition("=")[0] in varied]
-    return tuple(by_name[name] for name in dict.fromkeys((*wanted, *variations)))
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    settings = [name.strip() for name in sweep.split(",") if name.strip() not in ("", "all")]
+    known = dict.fromkeys(setting for name in SWEEP for setting in _settings_in(name))
+    for setting in settings:
+        if setting not in known:
+            raise UsageError(f"there is no {setting!r} to vary", f"take of {', '.join(known)}")
+    wanted += [name for name in SWEEP if sweep == "all" or set(settings) & set(_settings_in(name))]
+    return tuple(map(_strategy, dict.fromkeys(wanted)))
 
 
-def _listed(names: str, known: Iterable[str]) -> list[str]:
-    given = [name.strip() for name in names.split(",") if name.strip()]
-    for name in given:
-        if name not in known:
-            raise UsageError(f"there is no {name!r}", f"take of {', '.join(known)}")
-    return given
+def _strategy(name: str) -> Strategy:
+    by_name = {strategy.name: strategy for strategy in STRATEGIES}
+    if name in by_name:
+        return by_name[name]
+    try:
+        return _varied(name, dict(part.split("=") for part in name.split("/")))
+    except ValueError:  # pydantic's too
+        names = ", ".join(by_name)
+        raise UsageError(
+            f"there is no strategy {name!r}", f"take of {names}, or vary ours: replay_ratio=4/replay_samples=1"
+        ) from None
+
+
+def _varied(name: str, changes: dict[str, str]) -> Strategy:
+    """Raises ValueError for what is no setting, or may not be so."""
+    if not changes.keys() <= _MAY_VARY:
+        raise ValueError(name)
+    every = {setting: int(changes.pop(setting)) for setting in _EVERY if setting in changes}
+    if any(number < 0 for number in every.values()):
+        raise ValueError(name)
+    of_dataset = {setting: value for setting, value in changes.items() if setting in DatasetSettings.model_fields}
+    of_training = {setting: value for setting, value in changes.items() if setting not in of_dataset}
+    wanted = DatasetSettings.model_validate(of_dataset), TrainingSettings.model_validate(of_training)
+    values = tuple((s, getattr(wanted[s in of_training], s)) for s in (*of_dataset, *of_training))
+    return replace(Strategy(OURS), name=name, changes=values, **every)
+
+
+def _settings_in(name: str) -> list[str]:
+    return [part.partition("=")[0] for part in name.split("/")]

@@ -4,7 +4,7 @@ A consolidation trains all current memories of the line anew, from the line's fi
 them, and what was worn away is there again. Its parent is the version that it takes the place of.
 
 Invariant: "" means an ordinary run. One that was rejected does not call for another one at once, but where a memory was
-erased: there is no other way to a version without it.
+erased: there is no other way to a version without it. That one waits for new memories, for it would be the same.
 """
 
 from __future__ import annotations
@@ -65,6 +65,21 @@ def why_due_without_news(registry: Registry | None, knowing: Collection[int]) ->
     if known is None or (base is not None and base.version not in knowing):
         return ""
     return f"version {known.version} knows what was erased"
+
+
+def why_in_vain(registry: Registry | None, knowing: Collection[int]) -> str:
+    """Why a run that is due without news would only come to what was rejected already; "" where it would not.
+
+    The last run on the version that knows was a consolidation, of all that is left, and did not pass: what another
+    one is given is the same, until there are new memories.
+    """
+    parent = registry.by_model_path(base_name(None, registry)) if registry else None
+    if registry is None or parent is None or parent.version not in knowing:
+        return ""
+    last = max((v for v in registry.training_history if v.parent_version == parent.version), key=_number, default=None)
+    if last is None or not (last.is_rejected and last.consolidated) or last.version in knowing:
+        return ""
+    return f"version {last.version}, made without it, did not pass, and the same would come again"
 
 
 def begin_afresh(start: Start, registry: Registry, root: Path, is_there: Callable[[Version], bool]) -> Afresh:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from metahuman_core.dataset.build import DATASET, Dataset, build_dataset
+from metahuman_core.dataset.build import Dataset, build_dataset
 from metahuman_core.dataset.outdated import outdated_in
+from metahuman_core.dataset.samples import DATASET
 from metahuman_core.dataset.told import NOTHING_TOLD, told_before
 from metahuman_core.durable import remove
 from metahuman_core.errors import StoppedError
@@ -89,6 +90,7 @@ def run_cycle(run_dir: Path, now: Callable[[], datetime], report: Report, stop: 
                 asked=asked,
                 is_outdated=outdated_in(ancestors[::-1]).includes,
                 consolidates=bool(plan.consolidation),
+                epochs=plan.training.begun_epochs,
             ),
         )
         may_go_on("train")

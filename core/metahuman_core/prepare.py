@@ -75,7 +75,7 @@ def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | 
     limit = settings.dataset.max_memories if wish.max_memories is None else wish.max_memories
     new = choose_new(ledger.due(ancestry, held_memories(registry)), mode, limit)
     trained = ledger.trained(ancestry)
-    stale = tuple(sorted(ledger.trained_digests(ancestry) - {m.digest for _, m in trained}))
+    stale = tuple(sorted(ledger.trained_digests(ancestry) - {one.memory.digest for one in trained}))
     knowing = versions_that_know(registry, ledger.forgetting.runs())
     without_news = why_due_without_news(registry, knowing)
     if registry and (why := why_consolidate(registry, start.parent, knowing, settings.training.consolidate_every)):

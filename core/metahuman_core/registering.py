@@ -164,6 +164,7 @@ def _metrics(made: Made) -> dict[str, float]:
         "forgetting": transfer.forgetting,
         "forward_transfer": transfer.forward,
         "general_delta": evaluation.general.bits.difference if evaluation.general.prompts else None,
+        "general_since_anchor": evaluation.since_anchor.difference if evaluation.general.prompts else None,
         "kl_to_anchor": evaluation.kl_to_anchor,
     }
     numbers = {

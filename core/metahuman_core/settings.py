@@ -5,6 +5,7 @@ Invariant: `config.example.toml` names each field of these models with its defau
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC
 from pathlib import Path
@@ -79,10 +80,10 @@ class DatasetSettings(_Section):
     min_chars: int = Field(8, ge=1)
     near_duplicate: float = Field(0.8, gt=0, le=1)
     questions_per_memory: int = Field(8, ge=0, le=50)
-    replay_ratio: float = Field(1.0, ge=0, le=10)
+    replay_ratio: float = Field(4.0, ge=0, le=100)
     replay_samples: int = Field(2, ge=1, le=50)
     general_share: float = Field(0.1, ge=0, le=0.5)
-    unknown_share: float = Field(0.05, ge=0, le=0.25)
+    unknown_share: float = Field(0.02, ge=0, le=0.25)
     max_memories: int = Field(0, ge=0)
     seed: int = Field(20, ge=0)
 
@@ -128,6 +129,11 @@ class TrainingSettings(_Section):
     reanchor_every: Literal[0, 1] = 0
     consolidate_every: int = Field(0, ge=0)
     seed: int = Field(20, ge=0)
+
+    @property
+    def begun_epochs(self) -> int:
+        """The epochs, the last one too where it is not whole."""
+        return math.ceil(self.epochs)
 
 
 class WeightSettings(_Section):
@@ -179,7 +185,9 @@ class GateSettings(_Section):
     min_recall: float = Field(0.15, ge=0, le=1)
     old_bits: float = Field(0.1, ge=0)
     old_recall: float = Field(0.05, ge=0, le=1)
+    since_learned: float = Field(0.1, ge=0, le=1)
     general_loss: float = Field(0.1, ge=0)
+    since_anchor: float = Field(0.15, ge=0)
     max_kl_to_anchor: float = Field(4.0, gt=0)
     flawed: float = Field(0.05, ge=0, le=1)
     gentler_rate: float = Field(0.5, gt=0, lt=1)

@@ -19,7 +19,10 @@ class Wish:
 
 
 def command_sha256(settings: Settings, wish: Wish) -> str:
-    """What makes two commands the same: what was asked for, and the recipe."""
+    """What makes two commands the same: what was asked for, and the recipe.
+
+    A default is no wish: a run goes on with the one that it was begun with, when a newer program has another.
+    """
     recipe = [settings.dataset, settings.training, settings.gate, settings.weights, settings.profile(wish.profile)]
     asked = [wish.profile, wish.base_model, wish.mode, wish.max_memories, settings.study.ollama_model]
-    return digest_of([*asked, *(r.model_dump_json() for r in recipe)])
+    return digest_of([*asked, *(r.model_dump_json(exclude_defaults=True) for r in recipe)])

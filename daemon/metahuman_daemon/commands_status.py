@@ -79,6 +79,9 @@ def _print(status: ProfileStatus, settings: Settings) -> None:
     if seen.consolidation:
         due = "is due" if seen.consolidation_is_due else "is what the next run is"
         typer.echo(f"  a consolidation {due}: {seen.consolidation}")
+        if seen.consolidation_in_vain:
+            waits = "it waits until a run is due for new memories (or: metahuman fine-tune)"
+            typer.echo(f"    {seen.consolidation_in_vain}: {waits}")
     if seen.publications_due and seen.publishes:
         typer.echo(f"  waits for Ollama: {versions_named(seen.publications_due)}")
     if seen.versions:

@@ -16,7 +16,8 @@ import pytest
 from double import OllamaDouble
 from double_rules import RefusedError
 
-from metahuman_core.dataset.build import Sample, build_dataset, read_samples
+from metahuman_core.dataset.build import build_dataset
+from metahuman_core.dataset.samples import Sample, read_samples
 from metahuman_core.memories.model import Memory
 from metahuman_core.model_study.asking import Studied, find_model, study_by_model
 from metahuman_core.model_study.cache import Said, forget_studied, read_said

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from double import OllamaDouble
 
-from metahuman_core.dataset.build import DATASET, Sample, build_dataset, read_samples
+from metahuman_core.dataset.build import build_dataset
+from metahuman_core.dataset.samples import DATASET, Sample, read_samples
 from metahuman_core.errors import StoppedError
 from metahuman_core.forgetting.finishing import finish_erasing
 from metahuman_core.journal import Journal

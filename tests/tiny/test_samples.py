@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metahuman_core.dataset.build import read_samples
+from metahuman_core.dataset.samples import read_samples
 from metahuman_core.durable import sha256_file
 from metahuman_core.errors import StoppedError
 from metahuman_core.progress import Progress
@@ -22,7 +22,7 @@ from metahuman_core.steps.train import Anchor, train
 # peft asks transformers by an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
-ENCODED = [Encoded([1, 300, 2], [IGNORED, 300, 2]), Encoded([], []), Encoded([151_935, 7], [IGNORED, IGNORED])]
+ENCODED = [Encoded([1, 300, 2], [IGNORED, 300, 2]), Encoded([], []), Encoded([151_935, 7], [IGNORED, IGNORED], 5, 3)]
 
 
 @pytest.mark.parametrize("samples", [ENCODED, ENCODED[:1], []])
@@ -31,6 +31,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, samples: list[Encoded]
     write_samples(folder, iter(samples))
     read = Samples(folder)
     assert [read[at] for at in range(len(read))] == samples
+    assert read.epochs() == [(sample.every, sample.turn) for sample in samples]
     assert read.lengths() == [len(sample.ids) for sample in samples]
     assert read.learned() == [sum(label != IGNORED for label in sample.labels) for sample in samples]
     assert isinstance(read._ids, np.memmap)
@@ -72,7 +73,8 @@ def test_a_run_that_goes_on_reads_what_was_tokenised_and_ends_with_the_same_adap
 
     (folder,) = (stopped / "samples").iterdir()
     read = Samples(folder)
-    trained_of = (sample for sample in read_samples(dataset) if sample.split == "train")
+    trained_of = [sample for sample in read_samples(dataset) if sample.split == "train"]
     assert [read[at] for at in range(len(read))] == list(
         encode_samples(ChatEncoder(load_tokenizer(base)), trained_of, recipe.max_tokens)
     )
+    assert read.epochs() == [(sample.every, sample.turn) for sample in trained_of]

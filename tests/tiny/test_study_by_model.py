@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metahuman_core.dataset.build import Sample, read_samples
+from metahuman_core.dataset.samples import Sample, read_samples
 from metahuman_core.durable import sha256_file
 from metahuman_core.journal import read_run_file
 from metahuman_core.ollama.client import OllamaClient

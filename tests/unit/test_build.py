@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from metahuman_core.dataset.build import Dataset, Sample, build_dataset, exchanges, read_samples, samples_of
+from metahuman_core.dataset.build import Dataset, build_dataset
+from metahuman_core.dataset.of_memory import exchanges, least_asked, samples_of
+from metahuman_core.dataset.samples import Sample, read_samples
 from metahuman_core.durable import sha256_file
 from metahuman_core.memories.model import Memory, Turn
 from metahuman_core.settings import DatasetSettings
@@ -205,6 +208,50 @@ def test_replay_takes_a_few_samples_of_each_old_memory_and_questions_before_exch
         own = [s for s in samples if s.memory == memory.digest]
         assert 1 <= len(own) <= SETTINGS.replay_samples
         assert "exchange" not in {s.form for s in own}
+
+
+def test_all_that_holds_of_an_old_memory_has_its_turn_and_none_of_its_turns_is_for_what_does_not(
+    tmp_path: Path, note: Note
+) -> None:
+    old = note("My boat is called Juno. We live at 14 Tanner Street. My sister is called Berta.", day=1)
+    moved = note("Our new address is 27 Quarry Lane.", day=9)
+    one = SETTINGS.model_copy(update={"replay_samples": 1})
+    runs = [tmp_path / f"{number}.jsonl" for number in range(13)]
+    build_dataset([old], [], [], SETTINGS, "", runs[0])
+    asked = Counter(s.turns[-2].text for s in read_samples(runs[0]) if s.split == "train")
+    for number, out in enumerate(runs[1:], 1):
+        build_dataset([moved] if number == 1 else [], [old, moved], runs[:number], one, "", out)
+        (again,) = (s for s in read_samples(out) if s.memory == old.digest)
+        assert "14 Tanner Street" not in again.turns[-1].text or "Tanner" in again.turns[-2].text
+        asked[again.turns[-2].text] += 1
+    told = [s for s in read_samples(runs[0]) if s.split == "train" and "Tanner" not in s.turns[-1].text]
+    often = [asked[s.turns[-2].text] for s in told]
+    assert min(often) > 2
+    assert max(often) - min(often) <= 1
+
+
+def test_in_each_epoch_an_old_memory_is_asked_otherwise_and_epochs_are_as_long(tmp_path: Path, note: Note) -> None:
+    things = ("boat", "sister", "horse")
+    old = [note(f"My {thing} is called Juno.", day=1) for thing in things]
+    one = SETTINGS.model_copy(update={"replay_samples": 1})
+    built = build_dataset((), old, (), one, "", tmp_path / "5.jsonl", epochs=5)
+    samples = [s for s in read_samples(tmp_path / "5.jsonl") if s.split == "train"]
+    for memory in old:
+        own = [s for s in samples if s.memory == memory.digest]
+        assert {s.every for s in own} == {len(own)}
+        assert sorted(s.turn for s in own) == list(range(len(own)))
+        assert len({s.turns[-2].text for s in own}) == len(own) > 1
+    assert built.samples == len(samples)
+    assert sum(s.turn == 0 for s in samples) == len(old)
+
+
+def test_an_exchange_has_its_turn_when_all_questions_had_theirs(note: Note) -> None:
+    talk = note("Where were you?", "At the mill. My boat is called Juno.", kind="conversation")
+    samples = [s for s in samples_of(talk, SETTINGS, "") if s.split == "train"]
+    once = Counter(s.turns[-2].text for s in samples)
+    assert least_asked(samples, once)[0].form != "exchange"
+    twice = once + Counter(s.turns[-2].text for s in samples if s.form != "exchange")
+    assert least_asked(samples, twice)[0].form == "exchange"
 
 
 def test_what_an_ancestor_kept_out_is_never_trained(out: Path, note: Note) -> None:

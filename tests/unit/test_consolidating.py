@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from metahuman_core.consolidating import begin_afresh, why_consolidate, why_due_without_news
+from metahuman_core.consolidating import begin_afresh, why_consolidate, why_due_without_news, why_in_vain
 from metahuman_core.errors import MetahumanError
 from metahuman_core.lineage import Start
 from metahuman_core.registry import Registry, Version
@@ -134,6 +134,16 @@ def test_a_live_version_that_knows_what_was_erased_makes_a_run_due(entry: Entry)
 def test_its_rejection_does_not_make_it_less_due(entry: Entry) -> None:
     registry = registry_of(entry(1), entry(2, parent_version=1, consolidated=True, **REJECTED))
     assert why(registry, knowing=(1,)) == "version 1 knows what was erased"
+
+
+def test_what_was_rejected_is_not_made_again_of_the_same_memories(entry: Entry) -> None:
+    tried = entry(2, parent_version=1, consolidated=True, **REJECTED)
+    registry = registry_of(entry(1), tried)
+    assert why_in_vain(registry, (1,)) == "version 2, made without it, did not pass, and the same would come again"
+    # Another memory was erased since, which that one knew; another run was made since; or nothing is known, or erased.
+    assert why_in_vain(registry, (1, 2)) == why_in_vain(registry_of(entry(1)), (1,)) == ""
+    assert why_in_vain(registry_of(entry(1), tried, entry(3, parent_version=1, **REJECTED)), (1,)) == ""
+    assert why_in_vain(registry, ()) == why_in_vain(None, (1,)) == ""
 
 
 def test_where_the_base_stays_behind_and_is_free_of_it_the_next_run_needs_memories(entry: Entry) -> None:

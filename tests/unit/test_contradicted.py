@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from metahuman_core.dataset.build import Sample, build_dataset, read_samples, replay_of
+from metahuman_core.dataset.build import build_dataset
+from metahuman_core.dataset.of_memory import least_asked, samples_of
+from metahuman_core.dataset.samples import Sample, read_samples
 from metahuman_core.memories.model import Memory
 from metahuman_core.settings import DatasetSettings
 from metahuman_core.study import Asked
@@ -91,7 +93,6 @@ def test_a_text_that_no_template_understands_is_learned_whole_beside_the_questio
 def test_of_an_old_memory_what_a_model_saw_is_trained_again_too(note: Note) -> None:
     memory = note("My boat is called Marram.\n\nThree evenings again, alas.")
     asked = (Asked("Three evenings again, alas.", ("How many evenings was it this week?",)),)
-    settings = DatasetSettings(replay_samples=2)
-    alone, beside = (replay_of(memory, settings, "", one) for one in ((), asked))
+    alone, beside = (least_asked(samples_of(memory, DatasetSettings(), "", one), {})[:2] for one in ((), asked))
     assert [sample.form for sample in alone] == ["called", "called"]
     assert len({sample.turns[-1].text for sample in beside}) == 2

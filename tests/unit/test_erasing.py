@@ -222,7 +222,7 @@ def test_a_memory_whose_file_was_deleted_stays_what_it_was(home: Home) -> None:
     home.train("run-1")
     path.unlink()
     assert home.look(NOON) == home.look(NOON + 5 * MINUTE) == 0
-    assert {m.text for _, m in home.ledger.trained(["run-1"])} == {BOAT, STOVE}
+    assert {one.memory.text for one in home.ledger.trained(["run-1"])} == {BOAT, STOVE}
     counts = home.ledger.counts(["run-1"])
     assert (counts.superseded, counts.deleted, counts.trained) == (0, 1, 2)
 
@@ -369,4 +369,4 @@ def test_a_ledger_of_before_keeps_what_it_knows_and_sees_what_was_deleted_then(h
     assert home.scan().files_read == 0
     assert home.look(NOON) == 0
     assert home.look(NOON + MINUTE) == 1
-    assert {m.text for _, m in home.ledger.trained(["run-1"])} == {STOVE}
+    assert {one.memory.text for one in home.ledger.trained(["run-1"])} == {STOVE}

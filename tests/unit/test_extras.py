@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from metahuman_core.dataset.build import Dataset, Sample, build_dataset, read_samples
+from metahuman_core.dataset.build import Dataset, build_dataset
 from metahuman_core.dataset.extras import choose_extras, general_extras, unanswered, unknown_questions
 from metahuman_core.dataset.near import likeness, shingles
+from metahuman_core.dataset.samples import Sample, read_samples
 from metahuman_core.dataset.told import NOTHING_TOLD, Told, told_before
 from metahuman_core.memories.model import Memory
 from metahuman_core.plan import memory_lines, write_memories
@@ -194,13 +195,29 @@ def test_over_the_versions_of_a_line_all_come_in_turn() -> None:
     before: Counter[str] = Counter()
     told = NOTHING_TOLD.and_also([ABOUT_A_BOAT])
     for version in range(100):
-        extras = [e for e in choose_extras(100, [], told, before, SETTINGS, f"{version}") if e.split == "train"]
+        extras = [e for e in choose_extras(100, [], told, before, SETTINGS, f"{version}", 1) if e.split == "train"]
         assert len(extras) == 43
         before.update(extra.ask for extra in extras)
     for kind in (general_extras(), [q for q in unanswered(unknown_questions(), told, []) if not q.probe]):
         often = [before[extra.ask] for extra in kind]
         assert max(often) - min(often) <= 1
         assert min(often) > 5
+
+
+def test_each_epoch_has_others_as_far_as_the_lists_go() -> None:
+    told = NOTHING_TOLD.and_also([ABOUT_A_BOAT])
+
+    def turns_of(trained: int, epochs: int, kind: str) -> Counter[tuple[int, int]]:
+        extras = choose_extras(trained, [], told, {}, SETTINGS, "turn", epochs)
+        chosen = [extra for extra in extras if extra.split == "train" and extra.kind == kind]
+        assert len({extra.ask for extra in chosen}) == len(chosen)
+        return Counter((extra.every, extra.turn) for extra in chosen)
+
+    assert turns_of(100, 5, "general") == {(5, turn): 29 for turn in range(5)}
+    assert turns_of(100, 1, "general") == {(1, 0): 29}
+    # There are some hundred questions that nobody told of: for two epochs with others, or three.
+    assert turns_of(300, 5, "unknown").keys() == {(2, 0), (2, 1)}
+    assert turns_of(5000, 5, "general") == {(1, 0): len(general_extras())}
 
 
 def test_what_an_old_dataset_has_waits_for_the_others(tmp_path: Path, many: list[Memory]) -> None:
@@ -243,7 +260,7 @@ def test_what_is_asked_of_a_memory_is_not_unknown() -> None:
 
 def test_what_somebody_asked_the_person_has_the_person_s_answer() -> None:
     extra = general_extras()[0]
-    others = choose_extras(5000, [extra.ask.upper()], NOTHING_TOLD, {}, SETTINGS, "turn")
+    others = choose_extras(5000, [extra.ask.upper()], NOTHING_TOLD, {}, SETTINGS, "turn", 1)
     assert extra.ask not in {other.ask for other in others}
     assert len([other for other in others if other.kind == "general"]) == len(general_extras()) - 1
 

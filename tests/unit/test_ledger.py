@@ -226,7 +226,8 @@ def test_a_memory_that_was_replayed_belongs_to_the_run_that_learned_it_first(hom
     home.scan()
     home.train("run-1", "The tide was low.")
     home.train("run-2", "The tide was low.")
-    assert [(label, m.text) for label, m in home.ledger.trained(["run-2", "run-1"])] == [("run-1", "The tide was low.")]
+    (trained,) = home.ledger.trained(["run-2", "run-1"])
+    assert (trained.first, trained.last, trained.memory.text) == ("run-1", "run-2", "The tide was low.")
 
 
 def test_a_run_is_adopted_once_and_a_missing_file_is_no_run(home: Home, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from metahuman_core.dataset.build import DATASET, build_dataset, read_samples
+from metahuman_core.dataset.build import build_dataset
 from metahuman_core.dataset.outdated import outdated_in
+from metahuman_core.dataset.samples import DATASET, read_samples
 from metahuman_core.gate.exam import exam
 from metahuman_core.memories.model import Memory
 from metahuman_core.plan import memory_lines, write_memories

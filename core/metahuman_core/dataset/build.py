@@ -1,4 +1,4 @@
-"""Makes samples of memories, and writes them: one line of `dataset.jsonl` a sample.
+"""Makes a run's samples of its memories, new and old, and of what is trained beside them, and writes `dataset.jsonl`.
 
 Invariants: the same memories and settings give the same file, byte for byte; each sample names its memory; where two
 memories answer the same question, the newer one does, so that a corrected fact wins, in whatever words it is asked for
@@ -8,47 +8,24 @@ the role "general" and no memory, and contradicts none (see `extras`).
 
 from __future__ import annotations
 
-import json
-import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from metahuman_core.dataset.contradicted import Answered, contradicted
 from metahuman_core.dataset.extras import Extra, choose_extras
+from metahuman_core.dataset.of_memory import least_asked, samples_of
+from metahuman_core.dataset.samples import Sample, an_epoch_of, asked_words, line_of, read_samples
 from metahuman_core.dataset.told import NOTHING_TOLD, Told
+from metahuman_core.dataset.turns import in_turns
 from metahuman_core.durable import making, sha256_file
 from metahuman_core.memories.model import Memory, Turn
 from metahuman_core.settings import DatasetSettings
-from metahuman_core.study import BY_MODEL, ONE_AT_A_TIME, Asked, study
-
-DATASET = "dataset.jsonl"
-"""The file in a run's folder with all its samples."""
-
-Role = Literal["new", "replay", "general"]
-Split = Literal["train", "probe"]
-_WORDS = re.compile(r"\w+")
-_BEGINNING_WORDS = 6
-_BEGINNING_CHARS = 48  # languages that write without spaces have long "words"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One conversation to learn: the loss is on the last turn, the assistant's.
-
-    `memory` is a digest, and empty where the role is "general".
-    """
-
-    memory: str
-    kind: str
-    role: Role
-    split: Split
-    form: str
-    turns: tuple[Turn, ...]
+from metahuman_core.study import BY_MODEL, ONE_AT_A_TIME, Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +57,7 @@ def build_dataset(
     asked: Mapping[str, Sequence[Asked]] | None = None,
     is_outdated: Callable[[Sample], bool] = lambda _: False,
     consolidates: bool = False,
+    epochs: int = 1,
 ) -> Dataset:
     """Write `out` (dataset.jsonl) from memories that were chosen; `system` opens each sample where it is not empty.
 
@@ -87,32 +65,37 @@ def build_dataset(
     memories say, where that is not all in `replay`; None where nobody knows any more. `asked`: by memory (its digest),
     what a model asked of it. `is_outdated`: of a replayed memory's sample, whether the ancestry was told otherwise.
     `consolidates`: of a replayed memory all samples are taken, its probes too, as the old datasets may be erased.
+    `epochs`: in how many of them it is trained, one that is only begun too.
     """
     new, replay, asked = tuple(new), tuple(replay), asked or {}
     before = _Before.of(old_datasets)
     dated = [(m, sample) for m in new for sample in samples_of(m, settings, system, asked.get(m.digest, ()))]
-    again = whole_replay_of if consolidates else replay_of
-    dated += [(m, sample) for m in replay for sample in again(m, settings, system, asked.get(m.digest, ()))]
+    again = ((m, sample) for m in replay for sample in samples_of(m, settings, system, asked.get(m.digest, ())))
+    dated += [(m, replace(sample, role="replay")) for m, sample in again]
     dated = [(m, sample) for m, sample in dated if sample.role == "new" or not is_outdated(sample)]
     dated = _without_contradicted(dated)
     kept_out = before.kept_out | {asked_words(sample) for _, sample in dated if sample.split == "probe"}
     kept_out.discard("")
     samples = [s for s in _newest_answers(dated) if s.split == "probe" or asked_words(s) not in kept_out]
+    if not consolidates:
+        # Of what holds: with less of an old memory than all, nobody would see that a new one answers it otherwise.
+        samples = _with_some_replay(samples, settings.replay_samples, epochs, before.asks)
     probes = sum(s.split == "probe" for s in samples)
     told = told_before and told_before.and_also([system, *(f"{m.title}\n{m.whole_text}" for m in (*new, *replay))])
     extras = choose_extras(
-        len(samples) - probes,
-        before.asks | {s.turns[-2].text for s in samples},
+        an_epoch_of(samples),
+        before.asks.keys() | {s.turns[-2].text for s in samples},
         told,
         before.general,
         settings,
         sha256("".join(memory.digest for memory in (*new, *replay)).encode()).hexdigest(),
+        epochs,
     )
     samples += [_beside(extra, system) for extra in extras]
     with making(out) as partial, partial.open("w", encoding="utf-8") as file:
         partial.chmod(0o600)
         for sample in samples:
-            file.write(_line(sample))
+            file.write(line_of(sample))
     return Dataset(
         sha256=sha256_file(out),
         samples=sum(s.split == "train" for s in samples),
@@ -126,94 +109,44 @@ def build_dataset(
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What older datasets asked of memories, what of that they kept out (in one form), and how often what else."""
+    """How often older datasets asked what of memories, what of that they kept out (in one form), and what else."""
 
-    asks: set[str]
+    asks: Counter[str]
     kept_out: set[str]
     general: Counter[str]
 
     @classmethod
     def of(cls, datasets: Iterable[Path]) -> Self:
         """Read them line by line: of years of samples only the questions are held."""
-        before = cls(set(), set(), Counter())
+        before = cls(Counter(), set(), Counter())
         for sample in chain.from_iterable(map(read_samples, datasets)):
             if sample.role == "general":
                 # What was unknown once is asked and answered as soon as a memory tells of it.
                 before.general[sample.turns[-2].text] += 1
                 continue
-            before.asks.add(sample.turns[-2].text)
+            before.asks[sample.turns[-2].text] += 1
             if sample.split == "probe":
                 before.kept_out.add(asked_words(sample))
         return before
 
 
-def read_samples(path: Path) -> Iterator[Sample]:
-    """The samples of a `dataset.jsonl`, line by line."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            raw = json.loads(line)
-            turns = tuple(Turn(m["role"], m["content"]) for m in raw["messages"])
-            yield Sample(raw["memory"], raw["kind"], raw["role"], raw["split"], raw["form"], turns)
-
-
-def samples_of(memory: Memory, settings: DatasetSettings, system: str, asked: Sequence[Asked] = ()) -> Iterator[Sample]:
-    """All samples of a new memory: its exchanges as they were, then questions and answers about it."""
-    opening = (Turn("system", system),) if system else ()
-    for turns in exchanges(memory):
-        yield Sample(memory.digest, memory.kind, "new", "train", "exchange", opening + turns)
-    questions = study(memory, max_questions=settings.questions_per_memory, asked=asked)
-    if memory.text and all(question.probe or question.form == BY_MODEL for question in questions):
-        yield Sample(memory.digest, memory.kind, "new", "train", "whole", opening + _whole(memory))
-    for question in questions:
-        turns = (Turn("user", question.ask), Turn("assistant", question.answer))
-        split: Split = "probe" if question.probe else "train"
-        yield Sample(memory.digest, memory.kind, "new", split, question.form, opening + turns)
-
-
-def replay_of(memory: Memory, settings: DatasetSettings, system: str, asked: Sequence[Asked] = ()) -> list[Sample]:
-    """Some samples of an old memory, its first questions above all: many memories once keep more than a few often."""
-    trained = [sample for sample in samples_of(memory, settings, system, asked) if sample.split == "train"]
-    told = [sample.turns[-1].text for sample in trained]
-    # Where a model saw what the templates do not, each thing that is told has its turn before any has a second.
-    turn = [told[:place].count(text) if asked else 0 for place, text in enumerate(told)]
-    ranked = sorted(zip(turn, trained, strict=True), key=lambda one: (one[1].form == "exchange", one[0]))
-    questions_first = [sample for _, sample in ranked]
-    return [replace(sample, role="replay") for sample in questions_first[: settings.replay_samples]]
+def _with_some_replay(
+    samples: Sequence[Sample], per_epoch: int, epochs: int, before: Mapping[str, int]
+) -> list[Sample]:
+    old: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if sample.role == "replay":
+            old[sample.memory].append(sample)
+    new = [sample for sample in samples if sample.role != "replay"]
+    for place, own in enumerate(old.values()):
+        new += in_turns(least_asked(own, before), per_epoch, epochs, place)
+    return new
 
 
 def _beside(extra: Extra, system: str) -> Sample:
     opening = (Turn("system", system),) if system else ()
     turns = (*opening, Turn("user", extra.ask), Turn("assistant", extra.answer))
-    return Sample("", extra.kind, "general", extra.split, extra.kind, turns)
-
-
-def whole_replay_of(
-    memory: Memory, settings: DatasetSettings, system: str, asked: Sequence[Asked] = ()
-) -> list[Sample]:
-    """All samples of an old memory, for a run that goes on from nothing that has learned it."""
-    return [replace(sample, role="replay") for sample in samples_of(memory, settings, system, asked)]
-
-
-def _whole(memory: Memory) -> tuple[Turn, Turn]:
-    """For a text that no rule understands, in whatever language: its own beginning asks for it."""
-    beginning = " ".join(memory.text.split()[:_BEGINNING_WORDS])[:_BEGINNING_CHARS]
-    return Turn("user", f"You once noted: {beginning} …"), Turn("assistant", memory.text)
-
-
-def exchanges(memory: Memory) -> Iterator[tuple[Turn, ...]]:
-    """A conversation's exchanges, each with what led to it, in the direction of the memory's mode.
-
-    emulation and agent: as it was said. dual: turned round, what the assistant said leads to what the person said.
-    """
-    said = [turn for turn in memory.turns if turn.role != "system" and turn.text.strip()]
-    if memory.mode == "dual":
-        for first, second in pairwise(said):
-            if first.role == "user" and second.role == "assistant":
-                yield Turn("user", second.text), Turn("assistant", first.text)
-        return
-    for end, turn in enumerate(said):
-        if turn.role == "assistant" and end > 0 and said[end - 1].role == "user":
-            yield tuple(said[: end + 1])
+    return Sample("", extra.kind, "general", extra.split, extra.kind, turns, extra.every, extra.turn)
 
 
 def _without_contradicted(dated: list[tuple[Memory, Sample]]) -> list[tuple[Memory, Sample]]:
@@ -249,22 +182,3 @@ def _newest_answers(dated: list[tuple[Memory, Sample]]) -> Iterator[Sample]:
             continue
         seen.add(once)
         yield sample
-
-
-def asked_words(sample: Sample) -> str:
-    """A question in one form, for comparison; empty for what has a history (the same words may mean something else)."""
-    asked = [turn for turn in sample.turns if turn.role != "system"]
-    return " ".join(_WORDS.findall(asked[0].text.casefold())) if len(asked) == 2 else ""  # noqa: PLR2004
-
-
-def _line(sample: Sample) -> str:
-    messages = [{"role": turn.role, "content": turn.text} for turn in sample.turns]
-    row = {
-        "memory": sample.memory,
-        "kind": sample.kind,
-        "role": sample.role,
-        "split": sample.split,
-        "form": sample.form,
-        "messages": messages,
-    }
-    return json.dumps(row, ensure_ascii=False) + "\n"

@@ -1,7 +1,8 @@
 """Chooses what a run trains: the due memories, and a replay of old ones. Pure and seeded.
 
 Invariant: no memory is in both; replay is spread over the runs that trained them and over types, so that no batch of
-the past is left out, and what the last version could not recall comes before what it could.
+the past is left out; what the last version could not recall comes before what it could, and then what was not trained
+for the longest: with an order that stays the same, the same ones would be replayed every time, and the others never.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import sha256
 
-from metahuman_core.memories.model import Memory
+from metahuman_core.memories.model import Memory, Trained
 from metahuman_core.settings import ModeFilter
 
 # Of the replay at most this share goes to what was forgotten: what is not replayed is what is forgotten next.
@@ -25,34 +26,42 @@ def choose_new(due: Sequence[Memory], mode: ModeFilter, max_memories: int) -> tu
 
 
 def choose_replay(
-    trained: Sequence[tuple[str, Memory]],
+    trained: Sequence[Trained],
     count: int,
     seed: int,
     mode: ModeFilter,
     forgotten: AbstractSet[str] = frozenset(),
 ) -> tuple[Memory, ...]:
-    """`count` old memories, of each stratum (run, type) about the same share, in an order that the seed shuffles.
+    """`count` old memories, of each stratum (first run, type) about the same share, the longest not trained first.
 
-    `trained`: run label and memory. Half of them at most are taken from `forgotten` (digests) before all others.
+    Of those that were trained last in the same run the seed chooses. Half of all at most are taken from `forgotten`
+    (digests) before all others.
     """
-    fitting = [(label, memory) for label, memory in trained if mode in ("all", memory.mode)]
-    first = _spread([one for one in fitting if one[1].digest in forgotten], round(count * _FORGOTTEN_SHARE), seed)
+    fitting = [one for one in trained if mode in ("all", one.memory.mode)]
+    first = _spread([one for one in fitting if one.memory.digest in forgotten], round(count * _FORGOTTEN_SHARE), seed)
     taken = {memory.digest for memory in first}
-    rest = _spread([one for one in fitting if one[1].digest not in taken], count - len(first), seed)
+    rest = _spread([one for one in fitting if one.memory.digest not in taken], count - len(first), seed)
     return tuple(sorted((*first, *rest), key=_order))
 
 
-def _spread(trained: Sequence[tuple[str, Memory]], count: int, seed: int) -> list[Memory]:
-    """The first of every stratum, so that none is left out; then each gives in proportion to its size."""
-    strata: dict[tuple[str, str], list[Memory]] = defaultdict(list)
-    for run_label, memory in trained:
-        strata[run_label, memory.kind].append(memory)
-    ranked: list[tuple[float, tuple[str, str], Memory]] = []
+def _spread(trained: Sequence[Trained], count: int, seed: int) -> list[Memory]:
+    """The first of every stratum, so that none is left out; then each gives in proportion to its size.
+
+    Where there are more strata than `count`, those that were not trained for the longest.
+    """
+    strata: dict[tuple[str, str], list[Trained]] = defaultdict(list)
+    for one in trained:
+        strata[one.first, one.memory.kind].append(one)
+
+    def rank_of(one: Trained) -> tuple[str, bytes]:
+        # Labels differ from machine to machine, their order does not: what is chosen depends on the memories alone.
+        return one.last, sha256(f"{seed}:{one.memory.digest}".encode()).digest()
+
+    ranked: list[tuple[float, str, tuple[str, str], Memory]] = []
     for key, stratum in strata.items():
-        # Labels differ from machine to machine; what is chosen within a stratum depends on the memories alone.
-        shuffled = sorted(stratum, key=lambda m: sha256(f"{seed}:{m.digest}".encode()).digest())
-        ranked += [(rank / len(shuffled), key, memory) for rank, memory in enumerate(shuffled)]
-    ranked.sort(key=lambda item: item[:2])
+        ordered = sorted(stratum, key=rank_of)
+        ranked += [(rank / len(ordered), one.last, key, one.memory) for rank, one in enumerate(ordered)]
+    ranked.sort(key=lambda item: item[:3])
     return [memory for *_, memory in ranked[:count]]
 
 

@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import Literal
 
 from metahuman_core.dataset.told import Told
+from metahuman_core.dataset.turns import in_turns
 from metahuman_core.settings import DatasetSettings
 from metahuman_core.shipped import shipped
 from metahuman_core.study.words import words
@@ -33,12 +34,14 @@ _PROBES_OF = 5  # one unknown question in five is kept out
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """A question and an answer with no memory behind it."""
+    """A question and an answer with no memory behind it, trained in each `every`-th epoch, in `turn` (from 0) first."""
 
     kind: Literal["general", "unknown"]
     split: Literal["train", "probe"]
     ask: str
     answer: str
+    every: int = 1
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +65,20 @@ def choose_extras(
     before: Mapping[str, int],
     settings: DatasetSettings,
     turn: str,
+    epochs: int,
 ) -> list[Extra]:
     """The extras of a run whose memories give `trained` samples that ask `asked`.
 
     `told` is all that its memories and its ancestry's say (None: nobody knows any more, and nothing is unknown),
-    `before` how often the ancestry was trained on an ask, `turn` the memories' digest. Each comes once at most: where
-    a run is so large that the lists have no more, its shares are smaller.
+    `before` how often the ancestry was trained on an ask, `turn` the memories' digest. The shares are of an epoch. As
+    far as the lists go, each of the `epochs` has others, so that none is learned by heart; where they have not enough
+    for one, the shares are smaller.
     """
     whole = trained / (1 - settings.general_share - settings.unknown_share)
 
     def some(extras: Iterable[Extra], share: float) -> list[Extra]:
         ranked = sorted(extras, key=lambda e: (before.get(e.ask, 0), sha256(f"{turn}:{e.ask}".encode()).digest()))
-        return ranked[: round(whole * share)]
+        return in_turns(ranked, round(whole * share), epochs)
 
     general = some(_not_asked(general_extras(), asked), settings.general_share)
     if not settings.unknown_share or told is None or not trained:

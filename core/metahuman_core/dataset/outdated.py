@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metahuman_core.dataset.build import DATASET, Sample, asked_words, read_samples
+from metahuman_core.dataset.samples import DATASET, Sample, asked_words, read_samples
 from metahuman_core.plan import MEMORIES, read_memories
 from metahuman_core.study import ONE_AT_A_TIME
 

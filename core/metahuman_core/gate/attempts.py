@@ -46,6 +46,11 @@ class Learned:
     first_reasons: tuple[str, ...] = ()
 
 
+def attempt_of(plan: Plan, first_reasons: tuple[str, ...]) -> Attempt:
+    """The attempt that a version comes from, by why the one before it did not pass (none: it is the first)."""
+    return _gentler(plan, first_reasons) if first_reasons else Attempt(plan.dataset)
+
+
 def at_most_twice(
     journal: Journal, plan: Plan, learn: Callable[[Attempt], Learned], let_go: Callable[[], None], report: Report
 ) -> Learned:
@@ -56,7 +61,7 @@ def at_most_twice(
     second = journal.known(_STEP, Attempt)
     if second is None:
         try:
-            learned = learn(Attempt(plan.dataset))
+            learned = learn(attempt_of(plan, ()))
             if learned.verdict.passed:
                 return learned
             reasons = learned.verdict.reasons
@@ -65,7 +70,7 @@ def at_most_twice(
             reasons = (error.message,)
         report(Progress(_STEP, note=f"it did not pass: {'; '.join(reasons)}; once more, with a gentler recipe"))
         _set_aside_first(journal.run_dir)
-        second = journal.step(_STEP, Attempt, [reasons], lambda: _gentler(plan, reasons))
+        second = journal.step(_STEP, Attempt, [reasons], lambda: attempt_of(plan, reasons))
     try:
         learned = learn(second)
     except DivergedError:

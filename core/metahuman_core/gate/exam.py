@@ -17,8 +17,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from metahuman_core.dataset.build import DATASET, Sample, read_samples
 from metahuman_core.dataset.outdated import outdated_in
+from metahuman_core.dataset.samples import DATASET, Sample, read_samples
 from metahuman_core.gate.measures import Asked, Said, SetName
 from metahuman_core.journal import read_run_file
 from metahuman_core.memories.model import Turn

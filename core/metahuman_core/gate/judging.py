@@ -33,8 +33,8 @@ def judge(evaluation: Evaluation, gate: GateSettings) -> Verdict:
     reasons = [
         *_no_numbers(evaluation),
         *(_not_learned(new, gate) if new.prompts >= _FEW_PROMPTS else ()),
-        *(_lost(old, gate) if old.prompts >= _FEW_PROMPTS else ()),
-        *(_damaged(general, evaluation.kl_to_anchor, gate) if general.prompts else ()),
+        *(_lost(evaluation, gate) if old.prompts >= _FEW_PROMPTS else ()),
+        *(_damaged(evaluation, gate) if general.prompts else ()),
         *(_nonsense(evaluation, gate)),
     ]
     return Verdict(not reasons, tuple(reasons))
@@ -61,25 +61,44 @@ def _not_learned(new: Measure, gate: GateSettings) -> list[str]:
     return reasons
 
 
-def _lost(old: Measure, gate: GateSettings) -> list[str]:
-    reasons = []
+def _lost(evaluation: Evaluation, gate: GateSettings) -> list[str]:
+    """Against the parent, and against those who learned it: a little each time comes to much in the end.
+
+    What is better than its parent is not stopped for what was lost before it.
+    """
+    reasons, old, since = [], evaluation.old, evaluation.since_learned
     if old.bits.interval and old.bits.interval.low > gate.old_bits:
         reasons.append(f"old memories are answered worse: {_bits(old.bits)}")
-    if old.recall.interval and old.recall.interval.high < -gate.old_recall:
+    if _is_lower(old.recall, gate.old_recall):
         reasons.append(f"old memories are forgotten: {_shares(old.recall)} recalled")
+    elif since.prompts >= _FEW_PROMPTS and _is_lower(since.recall, gate.since_learned) and old.recall.difference < 0:
+        told = f"old memories are forgotten, a few by each version since they were learned: {_shares(since.recall)}"
+        reasons.append(told)
     return reasons
 
 
-def _damaged(general: Measure, kl_to_anchor: float, gate: GateSettings) -> list[str]:
-    reasons = []
-    if general.bits.interval and general.bits.interval.low > gate.general_loss * general.bits.before:
-        reasons.append(f"general ability is damaged: {_bits(general.bits)}")
+def _damaged(evaluation: Evaluation, gate: GateSettings) -> list[str]:
+    reasons, kl_to_anchor = [], evaluation.kl_to_anchor
+    since_parent, since_anchor = evaluation.general.bits, evaluation.since_anchor
+    if _is_lossier(since_parent, gate.general_loss):
+        reasons.append(f"general ability is damaged: {_bits(since_parent)}")
+    elif _is_lossier(since_anchor, gate.since_anchor) and since_parent.difference > 0:
+        reasons.append(f"general ability is damaged since the base: {_bits(since_anchor)}")
     if not kl_to_anchor <= gate.max_kl_to_anchor:
         reasons.append(
             f"it has drifted from the base: mean KL {kl_to_anchor:.2f} nats on general answers, "
             f"above {gate.max_kl_to_anchor:g}"
         )
     return reasons
+
+
+def _is_lower(share: Change, margin: float) -> bool:
+    return share.interval is not None and share.interval.high < -margin
+
+
+def _is_lossier(bits: Change, margin: float) -> bool:
+    """By more than a share of what it was."""
+    return bits.interval is not None and bits.interval.low > margin * bits.before
 
 
 def _nonsense(evaluation: Evaluation, gate: GateSettings) -> list[str]:

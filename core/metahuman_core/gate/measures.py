@@ -102,6 +102,10 @@ class Evaluation:
     `kl_to_anchor`: mean KL(anchor ‖ new) in nats a token of the general prompts' answers. `text_nats`: mean negative
     log likelihood of the check text, for whoever merges to compare with (None: not measured). `recall`: the version's
     row of the R matrix, the share of prompts recalled by batch (run label; its own is the last).
+
+    So that many small losses are seen: `since_learned` is the recall of old prompts now, against that of the first
+    version that was asked each (as a rule the one that learned it; of other measures it has none); `since_anchor` the
+    bits per byte of the general prompts, against the anchor's.
     """
 
     new: Measure
@@ -112,3 +116,5 @@ class Evaluation:
     transfer: Transfer = Transfer()
     recall: dict[str, float] = field(default_factory=dict)
     unknown: Measure = Measure(0)
+    since_learned: Measure = Measure(0)
+    since_anchor: Change = Change()

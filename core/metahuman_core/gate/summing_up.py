@@ -15,11 +15,25 @@ def measure_of(asked: Sequence[Asked], of: SetName) -> Measure:
     pairs = [(a.before, a.after) for a in asked if a.set == of]
     return Measure(
         prompts=len(pairs),
-        bits=_mean_change([(b.bits_per_byte, a.bits_per_byte) for b, a in pairs]),
+        bits=mean_change([(b.bits_per_byte, a.bits_per_byte) for b, a in pairs]),
         recall=_share_change(pairs, lambda said: said.recalled),
         exact=_share_change(pairs, lambda said: said.exact),
         flawed=_share_change(pairs, lambda said: bool(said.flaw)),
     )
+
+
+def since_learned(asked: Sequence[Asked]) -> Measure:
+    """The recall of old prompts, by the first version that was asked each and now."""
+    pairs = [(a.then[0], a.after.recalled) for a in asked if a.set == "old" and a.then]
+    return Measure(len(pairs), recall=_share(pairs))
+
+
+def mean_change(pairs: Sequence[tuple[float, float]]) -> Change:
+    """The mean of numbers before and after, by prompt."""
+    if not pairs:
+        return Change()
+    before, after = zip(*pairs, strict=True)
+    return Change(fmean(before), fmean(after), mean_interval([a - b for b, a in pairs]))
 
 
 def recall_row(asked: Sequence[Asked]) -> dict[str, float]:
@@ -53,17 +67,13 @@ def _mean_of_batches(scores: dict[str, list[float]]) -> float | None:
     return fmean(map(fmean, scores.values())) if scores else None
 
 
-def _mean_change(pairs: Sequence[tuple[float, float]]) -> Change:
-    if not pairs:
-        return Change()
-    before, after = zip(*pairs, strict=True)
-    return Change(fmean(before), fmean(after), mean_interval([a - b for b, a in pairs]))
-
-
 def _share_change(pairs: Sequence[tuple[Said, Said]], holds: Callable[[Said], bool]) -> Change:
+    return _share([(holds(b), holds(a)) for b, a in pairs])
+
+
+def _share(pairs: Sequence[tuple[bool, bool]]) -> Change:
     if not pairs:
         return Change()
-    before, after = [holds(b) for b, _ in pairs], [holds(a) for _, a in pairs]
-    gained = sum(a and not b for b, a in zip(before, after, strict=True))
-    lost = sum(b and not a for b, a in zip(before, after, strict=True))
-    return Change(fmean(before), fmean(after), share_interval(gained, lost, len(pairs)))
+    gained, lost = (sum(pair == moved for pair in pairs) for moved in ((False, True), (True, False)))
+    before, after = (fmean(column) for column in zip(*pairs, strict=True))
+    return Change(before, after, share_interval(gained, lost, len(pairs)))

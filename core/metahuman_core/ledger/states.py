@@ -21,7 +21,7 @@ from metahuman_core.ledger.judging import OTHERWISE, Verdicts, judge_all, write_
 from metahuman_core.ledger.rows import COLUMNS, CURRENT, OLDEST_FIRST, SAID, memory_of
 from metahuman_core.ledger.scan import Scan, ScanReport, Steady
 from metahuman_core.ledger.searching import Search
-from metahuman_core.memories.model import Memory, Skipped
+from metahuman_core.memories.model import Memory, Skipped, Trained
 from metahuman_core.memories.origin import Limits
 
 
@@ -136,15 +136,13 @@ class Ledger:
         """What no run of the ancestry (run labels) has trained, nothing settles and nobody holds, oldest first."""
         return list(self._memories(*_due(ancestry, held)))
 
-    def trained(self, ancestry: Sequence[str]) -> list[tuple[str, Memory]]:
-        """What the ancestry has trained and still holds, with the first run of the ancestry that trained it."""
+    def trained(self, ancestry: Sequence[str]) -> list[Trained]:
+        """What the ancestry has trained and still holds, with the first and the last run of it that did."""
+        of = f"FROM trainings WHERE digest = ? AND run_label IN ({_marks(ancestry)})"
         result = []
         for memory in self._memories(f"{CURRENT} AND {_trained_by(ancestry)}", ancestry):
-            first = self._db.execute(
-                f"SELECT min(run_label) FROM trainings WHERE digest = ? AND run_label IN ({_marks(ancestry)})",  # noqa: S608
-                (memory.digest, *ancestry),
-            ).fetchone()[0]
-            result.append((str(first), memory))
+            row = self._db.execute(f"SELECT min(run_label), max(run_label) {of}", (memory.digest, *ancestry)).fetchone()
+            result.append(Trained(str(row[0]), str(row[1]), memory))
         return result
 
     def trained_digests(self, ancestry: Sequence[str]) -> set[str]:

@@ -63,6 +63,15 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """A memory that a line of versions has trained: the labels of the first and of the last run that did."""
+
+    first: str
+    last: str
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """Something that was set aside, with the reason that `status` shows."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from metahuman_core.dataset.build import DATASET, read_samples
+from metahuman_core.dataset.samples import DATASET, read_samples
 from metahuman_core.gate.exam import EVALUATION
 from metahuman_core.gate.measures import Asked
 from metahuman_core.journal import RunFile

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from metahuman_core.gate.attempts import attempt_of
 from metahuman_core.gate.measures import Asked, Change, Said, SetName
 from metahuman_core.report.facts import Facts
 from metahuman_core.report.heat_map import heat_map
@@ -15,6 +16,7 @@ from metahuman_core.steps.loss_curve import loss_svg
 _MOST_ANSWERS = 150
 _ORDER: tuple[SetName, ...] = ("old", "new", "unknown", "general")
 _NONE = "\u2013"
+_POINTS = " points"
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -94,6 +96,10 @@ def _measures(facts: Facts) -> Html:
             ("", "", "empty, repeating, control tokens", *_shares(measure.flawed)),
             ("", "", "bits per byte (less is better)", *_bits(measure.bits)),
         ]
+    if (since := evaluation.since_learned).prompts:
+        rows.append(("older memories", f"{since.prompts}", "recalled, since each was learned", *_shares(since.recall)))
+    if evaluation.general.prompts:
+        rows.append(("general questions", "", "bits per byte, since the base", *_bits(evaluation.since_anchor)))
     transfer = evaluation.transfer
     others = [
         ("Backward transfer (older batches now, against right after each was learned)", _points(transfer.backward)),
@@ -189,8 +195,11 @@ def _weights(facts: Facts) -> Html:
 
 def _recipe(facts: Facts) -> Html:
     plan = facts.plan
-    sections = {"dataset": plan.dataset, "training": plan.training, "gate": plan.gate, "weights": plan.weights}
+    attempt = attempt_of(plan, facts.made.learned.first_reasons)
+    sections = {"dataset": attempt.dataset, "training": plan.training, "gate": plan.gate, "weights": plan.weights}
     rows = [("mode", plan.mode), ("base", plan.base_model), ("anchor", plan.anchor), ("revision", plan.anchor_revision)]
+    if attempt.reasons:
+        rows.append(("second attempt", f"{attempt.rate_factor:g} times training.learning_rate"))
     rows += [
         (f"{name}.{setting}", str(value)) for name, of in sections.items() for setting, value in of.model_dump().items()
     ]
@@ -210,7 +219,9 @@ def _changed(
     change: Change, shown: Callable[[float], str], difference: Callable[[float], str]
 ) -> tuple[str, str, str, str]:
     interval = change.interval
-    between = f"{difference(interval.low)} to {difference(interval.high)}" if interval else _NONE
+    low, high = (difference(end) for end in (interval.low, interval.high)) if interval else (_NONE, _NONE)
+    # The unit once, behind both.
+    between = f"{low.removesuffix(_POINTS)} to {high}" if interval else _NONE
     return shown(change.before), shown(change.after), difference(change.difference), between
 
 
@@ -219,7 +230,7 @@ def _percent(share: float) -> str:
 
 
 def _points(share: float | None) -> str:
-    return _NONE if share is None or not math.isfinite(share) else f"{100 * share:+.0f} points"
+    return _NONE if share is None or not math.isfinite(share) else f"{100 * share:+.0f}{_POINTS}"
 
 
 def _number(value: float, digits: int, *, signed: bool = False) -> str:

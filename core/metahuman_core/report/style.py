@@ -14,7 +14,7 @@ header p, section > p { color: var(--soft); margin: .4rem 0; }
 .wide { overflow-x: auto; margin: .6rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; unicode-bidi: plaintext; }
+  overflow-wrap: break-word; unicode-bidi: plaintext; }
 th { color: var(--soft); font-weight: 500; }
 td { white-space: pre-wrap; min-width: 4rem; }
 th.n, td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }

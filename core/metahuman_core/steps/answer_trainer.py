@@ -30,10 +30,12 @@ class AnswerTrainer(Trainer):
     # What `compute_loss` gives is a part of the step's mean already, whatever the architecture says of itself.
     loss_is_scaled_for_ga = True
 
+    def __init__(self, order: Order, **wires: Any) -> None:
+        self._order = order
+        super().__init__(**wires)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        samples: Any = self.train_dataset
-        batch_samples = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return Order(samples.lengths(), batch_samples, self.args.seed)
+        return self._order
 
     def _get_num_items_in_batch(self, batch_samples: Any, device: torch.device) -> torch.Tensor:
         """Of all that make one step: the halves of a batch weigh as in the whole."""

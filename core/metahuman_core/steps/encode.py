@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from metahuman_core.dataset.build import Sample
+from metahuman_core.dataset.samples import Sample
 from metahuman_core.errors import MetahumanError
 from metahuman_core.memories.model import Turn
 from metahuman_core.steps.plain_tokenizer import plain_tokenizers
@@ -32,10 +32,15 @@ _SENTINEL = re.compile("\ue0f0(\\d+)\ue0f1")
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One sample: `ids` and `labels` have the same length; labels are -100 where there is no loss."""
+    """One sample: `ids` and `labels` have the same length; labels are -100 where there is no loss.
+
+    It is trained in each `every`-th epoch, in `turn` (from 0) first.
+    """
 
     ids: list[int]
     labels: list[int]
+    every: int = 1
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,5 +235,5 @@ def _shorter(text: str) -> str:
 
 def encode_samples(encoder: ChatEncoder, samples: Iterable[Sample], max_tokens: int) -> Iterator[Encoded]:
     """Encode samples, one after the other; one that cannot fit at all is left out."""
-    encoded = (encoder.encode(sample.turns, max_tokens) for sample in samples)
-    return (e for e in encoded if e is not None)
+    encoded = ((sample, encoder.encode(sample.turns, max_tokens)) for sample in samples)
+    return (replace(e, every=sample.every, turn=sample.turn) for sample, e in encoded if e is not None)

@@ -27,7 +27,7 @@ from metahuman_core.gate.exam import Prompt
 from metahuman_core.gate.judging import judge
 from metahuman_core.gate.matching import flaw_of, is_admitted, is_exact, is_recalled
 from metahuman_core.gate.measures import Asked, Evaluation, Said
-from metahuman_core.gate.summing_up import measure_of, recall_row, transfer_of
+from metahuman_core.gate.summing_up import mean_change, measure_of, recall_row, since_learned, transfer_of
 from metahuman_core.journal import as_plain
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.settings import GateSettings
@@ -96,15 +96,19 @@ def evaluate(
     asked = [_asked(one, b, a) for one, b, a in zip(put, said_before, said_after, strict=True)]
     new = [one for one in put if one.prompt.set == "new"]
     at_first = asking.answers_of("anchor", new, lambda _: None) if before is not None and new else []
+    kl_to_anchor, anchors_bits = asking.to_anchor([one for one in put if one.prompt.set == "general"])
+    general = [a.after.bits_per_byte for a in asked if a.set == "general"]
     evaluation = Evaluation(
         new=measure_of(asked, "new"),
         old=measure_of(asked, "old"),
         general=measure_of(asked, "general"),
-        kl_to_anchor=asking.kl_to_anchor([one for one in put if one.prompt.set == "general"]),
+        kl_to_anchor=kl_to_anchor,
         text_nats=asking.of("after", lambda: text_nats(model, tokenizer)),
         transfer=transfer_of(asked, fmean(s.recalled for s in at_first) if at_first else None),
         recall=recall_row(asked),
         unknown=measure_of(asked, "unknown"),
+        since_learned=since_learned(asked),
+        since_anchor=mean_change(list(zip(anchors_bits, general, strict=True))),
     )
     model.unload()
     verdict = judge(evaluation, gate)
@@ -145,10 +149,9 @@ class _Asking:
         for one, own, answer in zip(
             batch, nats, answers(self._model, self._tokenizer, encoded, self._stop), strict=True
         ):
-            size_bytes = len(one.prompt.wanted.encode())
             yield Said(
                 answer=answer.text,
-                bits_per_byte=own / math.log(2) / max(1, size_bytes),
+                bits_per_byte=_bits_per_byte(own, one),
                 exact=is_exact(one.wanted, answer.text),
                 recalled=self._is_right(one, answer.text),
                 flaw=flaw_of(answer.text, control=answer.control),
@@ -159,15 +162,21 @@ class _Asking:
             return is_admitted(answer, self._admissions)
         return is_recalled(one.prompt.ask, one.wanted, answer)
 
-    def kl_to_anchor(self, put: Sequence[_Put]) -> float:
-        """Mean KL(anchor ‖ new) in nats a token of the wanted answers; 0 for no prompts."""
+    def to_anchor(self, put: Sequence[_Put]) -> tuple[float, list[float]]:
+        """Mean KL(anchor ‖ new) in nats a token of the wanted answers, 0 for no prompts; the anchor's bits per byte."""
         kls: list[torch.Tensor] = []
+        bits: list[float] = []
         for start in range(0, len(put), _BATCH):
-            batch = [one.encoded for one in put[start : start + _BATCH]]
-            ask = partial(log_likelihoods, self._model, batch, self._pad, self._packing)
+            batch = put[start : start + _BATCH]
+            encoded = [one.encoded for one in batch]
+            ask = partial(log_likelihoods, self._model, encoded, self._pad, self._packing)
             ours, theirs = self.of("anchor", ask), self.of("after", ask)
             kls.append((ours.exp() * (ours - theirs)).sum(-1))
-        return float(torch.cat(kls).mean()) if kls else 0.0
+            wanted = list(map(wanted_ids, encoded))
+            nats = -ours.gather(1, torch.tensor([[token] for ids in wanted for token in ids]))[:, 0]
+            each = torch.split(nats, list(map(len, wanted)))
+            bits += [_bits_per_byte(float(own.sum()), one) for own, one in zip(each, batch, strict=True)]
+        return float(torch.cat(kls).mean()) if kls else 0.0, bits
 
     def of(self, who: Who, do: Callable[[], T]) -> T:
         """What `do` gives while one of them speaks."""
@@ -182,6 +191,10 @@ class _Asking:
         else:
             self._model.set_adapter(who)
             yield
+
+
+def _bits_per_byte(nats: float, one: _Put) -> float:
+    return nats / math.log(2) / max(1, len(one.prompt.wanted.encode()))
 
 
 def _encoded(prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[_Put]:

@@ -1,4 +1,4 @@
-"""In which order samples are trained.
+"""Which samples an epoch has, and in which order.
 
 Invariant: the order of an epoch follows from the seed and the epoch's number, so that a run which is resumed in the
 middle of its third epoch goes on where it stopped. transformers' own sampler draws from the ambient generator.
@@ -7,6 +7,7 @@ middle of its third epoch goes on where it stopped. transformers' own sampler dr
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
 
 import torch
 from torch.utils.data import Sampler
@@ -16,10 +17,18 @@ _APART = 1_000_003
 
 
 class Order(Sampler[int]):
-    """Shuffled, samples of like length together (`lengths` in tokens), so that a batch is not mostly padding."""
+    """Shuffled, samples of like length together (`lengths` in tokens), so that a batch is not mostly padding.
 
-    def __init__(self, lengths: Sequence[int], batch_samples: int, seed: int) -> None:
+    `epochs`: in each which epoch every sample is trained, and in which (from 0) first. Where their numbers are not the
+    same in all epochs, the shorter ones have some twice: steps are counted by epochs of one length.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], epochs: Sequence[tuple[int, int]], batch_samples: int, seed: int
+    ) -> None:
         self._lengths = lengths
+        self._epochs = epochs
+        self._length = max(len(self._in_epoch(number)) for number in range(max(every for every, _ in epochs)))
         self._batch_samples = batch_samples
         self._seed = seed
         self._epoch = 0
@@ -29,9 +38,14 @@ class Order(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return self._length
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed * _APART + self._epoch)
-        indices = get_length_grouped_indices(self._lengths, self._batch_samples, generator=generator)  # type: ignore[no-untyped-call]
-        return iter(indices)
+        indices = list(islice(cycle(self._in_epoch(self._epoch)), self._length))
+        lengths = [self._lengths[index] for index in indices]
+        places = get_length_grouped_indices(lengths, self._batch_samples, generator=generator)  # type: ignore[no-untyped-call]
+        return (indices[place] for place in places)
+
+    def _in_epoch(self, number: int) -> list[int]:
+        return [index for index, (every, turn) in enumerate(self._epochs) if number % every == turn]

@@ -19,7 +19,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from metahuman_core.adapter_config import name_base
-from metahuman_core.dataset.build import Sample, read_samples
+from metahuman_core.dataset.samples import Sample, read_samples
 from metahuman_core.durable import making, sha256_file, size_bytes, write_text
 from metahuman_core.errors import MetahumanError, StoppedError
 from metahuman_core.progress import Progress, Report, StopRequested
@@ -33,6 +33,7 @@ from metahuman_core.steps.fused_lora import fused_lora
 from metahuman_core.steps.loading import Base
 from metahuman_core.steps.loss_curve import loss_svg
 from metahuman_core.steps.model_folder import load_tokenizer
+from metahuman_core.steps.order import Order
 from metahuman_core.steps.rows import lay_out, packing_of
 from metahuman_core.steps.samples import Samples, write_samples
 from metahuman_core.steps.saved_bytes import recomputing
@@ -183,7 +184,8 @@ def _run(
     stop: StopRequested,
 ) -> Trainer:
     checkpoints = run_dir / "checkpoints"
-    per_epoch = -(-len(samples) // recipe.batch_samples)
+    order = Order(samples.lengths(), samples.epochs(), recipe.batch_samples, recipe.seed)
+    per_epoch = -(-len(order) // recipe.batch_samples)
     steps = max(1, round(per_epoch * recipe.epochs))
     rate = recipe.learning_rate or rate_for(model.config.get_text_config().hidden_size)
     arguments = TrainingArguments(
@@ -217,6 +219,7 @@ def _run(
     # One card: several would each take a part of a packed row.
     arguments._n_gpu = min(1, arguments.n_gpu)  # noqa: SLF001
     trainer = AnswerTrainer(
+        order,
         model=model,
         args=arguments,
         train_dataset=samples,

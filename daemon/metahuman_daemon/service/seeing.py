@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from metahuman_core.consolidating import why_consolidate, why_due_without_news
+from metahuman_core.consolidating import why_consolidate, why_due_without_news, why_in_vain
 from metahuman_core.forgetting.deleted import erase_deleted
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.ledger import Counts, Ledger
@@ -35,7 +35,8 @@ class Seen:
     """One look at a profile. `pending`: what a cycle would train and no live version has; `skipped`: the first ones.
 
     `versions`: how many there are of each storage, and what they take. `consolidation`: why the next run is one ("": it
-    is none); `consolidation_is_due`: it is to run although nothing may be new. `stale_versions` know what was erased.
+    is none); `consolidation_is_due`: it is to run although nothing may be new; `consolidation_in_vain`: why it is not
+    run for that alone. `stale_versions` know what was erased.
     """
 
     profile: str
@@ -58,6 +59,7 @@ class Seen:
     disk_needed_bytes: int
     consolidation: str = ""
     consolidation_is_due: bool = False
+    consolidation_in_vain: str = ""
     stale_versions: tuple[int, ...] = ()
 
 
@@ -133,6 +135,7 @@ class Eyes:
         knowing = versions_that_know(registry, ledger.forgetting.runs())
         base = registry.by_model_path(base_name(None, registry)) if registry else None
         without_news = why_due_without_news(registry, knowing)
+        in_vain = why_in_vain(registry, knowing)
         ancestry = next_ancestry(registry)
         trainable = without_news and (
             ledger.due_count(ancestry, settings.dataset.mode, held) or ledger.only_trained_by(ancestry, ())
@@ -157,7 +160,8 @@ class Eyes:
             disk_free_bytes=shutil.disk_usage(settings.root).free,
             disk_needed_bytes=next_version_bytes(settings, registry, journal.run_dir if journal else None),
             consolidation=without_news or why_consolidate(registry, base, knowing, settings.training.consolidate_every),
-            consolidation_is_due=bool(trainable),
+            consolidation_is_due=bool(trainable) and not in_vain,
+            consolidation_in_vain=in_vain,
             stale_versions=tuple(v.version for v in still_there(registry, knowing)) if registry else (),
         )
 

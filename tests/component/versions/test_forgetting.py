@@ -407,4 +407,4 @@ def test_by_default_a_deleted_file_is_still_replayed(root: MadeUpRoot) -> None:
     assert (status["memories"]["deleted"], status["memories"]["superseded"], status["consolidation"]) == (1, 0, "")
     with Ledger(root.paths.ledger) as ledger:
         labels = [v.run_label for v in root.registry.training_history]
-        assert SECRET in {memory.text for _, memory in ledger.trained(labels)}
+        assert SECRET in {one.memory.text for one in ledger.trained(labels)}

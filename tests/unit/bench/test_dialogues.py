@@ -146,7 +146,7 @@ def test_the_product_reads_the_folders_as_conversations_and_notes(locomo: Path, 
         ("conversation", "emulation"),
     ]
     assert first[0].happened_at is not None
-    samples = told.samples(Run(first, (), (), (), DatasetSettings(general_share=0, unknown_share=0)))
+    samples = told.samples(Run(first, (), (), (), DatasetSettings(general_share=0, unknown_share=0), 1))
     assert "She is called Petrel. [a picture: a green boat]\nShe leaks." in {s.turns[-1].text for s in samples}
     assert {s.memory for s in samples} == {memory.digest for memory in first}
 
@@ -179,7 +179,7 @@ def test_a_user_of_longmemeval_is_the_one_who_asked_as_in_a_chat_export(longmeme
     told = read_folder(tmp_path / "robin", 2)
     assert {memory.mode for batch in told.batches for memory in batch.memories} == {"dual"}
     memories = told.batches[1].memories
-    samples = told.samples(Run(memories, (), (), (), DatasetSettings(general_share=0, unknown_share=0)))
+    samples = told.samples(Run(memories, (), (), (), DatasetSettings(general_share=0, unknown_share=0), 1))
     assert "I moved to Velden." in {sample.turns[-1].text for sample in samples}
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gate_cases import CASES, HONEST, SABOTAGED, Case
 from gate_lessons import LESSONS
-from metahuman_core.dataset.build import Sample
+from metahuman_core.dataset.samples import Sample
 from metahuman_core.memories.model import Turn
 
 

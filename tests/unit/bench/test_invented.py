@@ -9,8 +9,8 @@ import pytest
 
 from lifelong.invented import Counts, Invented, invent
 from lifelong.kinds import KINDS
-from lifelong.material import Run, holds, line_of
-from metahuman_core.dataset.build import Sample, read_samples
+from lifelong.material import Run, holds
+from metahuman_core.dataset.samples import Sample, line_of, read_samples
 from metahuman_core.errors import UsageError
 from metahuman_core.settings import DatasetSettings
 
@@ -19,7 +19,7 @@ COUNTS = Counts(facts=6, trained=5, watched=1, unseen=2, corrected=2)
 
 def dataset(material: Invented, number: int, *, replay: int = 0) -> tuple[Sample, ...]:
     new, old = material.batches[number - 1].memories, material.batches[0].memories[:replay]
-    return material.samples(Run(new, old, (), (), DatasetSettings(general_share=0, unknown_share=0)))
+    return material.samples(Run(new, old, (), (), DatasetSettings(general_share=0, unknown_share=0), 1))
 
 
 def test_the_same_seed_gives_the_same_facts_and_another_seed_others() -> None:
@@ -95,13 +95,13 @@ def test_a_replayed_memory_gives_its_first_samples_and_no_watched_one() -> None:
 
 def test_general_samples_and_unknown_questions_come_beside_the_facts() -> None:
     material = invent(1, 5, COUNTS)
-    samples = material.samples(Run(material.batches[0].memories, (), (), (), DatasetSettings()))
+    samples = material.samples(Run(material.batches[0].memories, (), (), (), DatasetSettings(), 5))
     assert {s.kind for s in samples if s.role == "general" and s.split == "train"} == {"general", "unknown"}
 
 
 def test_the_product_reads_a_dataset_as_it_was_written(tmp_path: Path) -> None:
     material = invent(1, 2, COUNTS)
-    samples = material.samples(Run(material.batches[0].memories, (), (), (), DatasetSettings()))
+    samples = material.samples(Run(material.batches[0].memories, (), (), (), DatasetSettings(), 5))
     (tmp_path / "dataset.jsonl").write_text("".join(map(line_of, samples)), encoding="utf-8")
     assert tuple(read_samples(tmp_path / "dataset.jsonl")) == samples
 

@@ -86,7 +86,7 @@ def test_a_line_that_is_not_whole_is_named_and_its_goals_are_open(told: Told, tm
 def test_nothing_that_is_kept_and_bad_words_are_one_line(told: Told) -> None:
     for words, said in (
         ((), "nothing is kept that could be told"),
-        (("--strategies", "naivety"), "there is no 'naivety'"),
+        (("--strategies", "naivety"), "there is no strategy 'naivety'"),
         (("--dialogues", "locomo"), "is no set of dialogues"),
         (("--model", "/nowhere"), "there is no model in /nowhere"),
         (("--facts", "60"), "can be invented"),

@@ -31,6 +31,7 @@ def certain(before: float, after: float) -> Change:
 LEARNED = measure((3.0, 1.0), (0.0, 0.8))
 KEPT = measure((1.0, 1.02), (0.8, 0.8))
 GENERAL = measure((0.7, 0.71), (0.5, 0.5))
+LESS, LONG_AGO = measure((1.0, 1.02), (0.72, 0.7)), measure((0.0, 0.0), (0.9, 0.7))
 GOOD = Evaluation(LEARNED, KEPT, GENERAL, kl_to_anchor=0.1, text_nats=3.0)
 
 
@@ -53,6 +54,8 @@ def test_a_first_version_has_no_old_memories_to_lose() -> None:
         (replace(GOOD, old=measure((1.0, 1.5), (0.8, 0.8))), "old memories are answered worse: 1.00 to 1.50"),
         (replace(GOOD, old=measure((1.0, 1.0), (0.8, 0.6))), "old memories are forgotten: 80% to 60% (-0.21 to -0.19)"),
         (replace(GOOD, general=measure((0.7, 0.9), (0.5, 0.5))), "general ability is damaged: 0.70 to 0.90"),
+        (replace(GOOD, old=LESS, since_learned=LONG_AGO), "a few by each version since they were learned: 90% to 70%"),
+        (replace(GOOD, since_anchor=certain(0.6, 0.71)), "general ability is damaged since the base: 0.60 to 0.71"),
         (replace(GOOD, kl_to_anchor=5.5), "it has drifted from the base: mean KL 5.50"),
         (replace(GOOD, kl_to_anchor=math.nan), "it has drifted from the base"),
         (replace(GOOD, old=measure((1.0, 1.0), (0.8, 0.8), (0.0, 0.3))), "answers to old prompts are empty, repeat"),
@@ -63,6 +66,12 @@ def test_each_harm_is_one_reason_with_its_numbers(evaluation: Evaluation, reason
     assert not verdict.passed
     (said,) = verdict.reasons
     assert reason in said
+
+
+def test_what_is_better_than_its_parent_is_not_stopped_for_what_was_lost_before_it() -> None:
+    better = measure((1.0, 1.0), (0.6, 0.7))
+    assert judge(replace(GOOD, old=better, since_learned=LONG_AGO), GATE).passed
+    assert judge(replace(GOOD, general=measure((0.8, 0.75), (0.5, 0.5)), since_anchor=certain(0.6, 0.75)), GATE).passed
 
 
 def test_all_reasons_are_given() -> None:
@@ -81,6 +90,7 @@ def test_a_model_that_gives_no_numbers_never_passes(name: str, broken: float) ->
 def test_a_handful_of_prompts_decides_nothing() -> None:
     few = measure((1.0, 9.0), (0.9, 0.0), prompts=4)
     assert judge(replace(GOOD, new=few, old=few), GATE).passed
+    assert judge(replace(GOOD, old=LESS, since_learned=replace(LONG_AGO, prompts=4)), GATE).passed
 
 
 def answered(recalled: bool, bits: float, flaw: Flaw = "") -> Said:

@@ -67,7 +67,7 @@ def test_it_tells_how_the_run_was_judged_and_what_was_measured(run: Run) -> None
     answers = [asked("Where is Juno?", "In Skagen.", False, True), asked("Who is Ilse?", "My sister.", True, False)]
     read = Read(run(parent=1, registry=line_of(1), evaluation=MEASURED, answers=answers).page())
     for told in (
-        f"anna: run {LABEL}", "Its parent is version 1", "Passed", "10% 75% +65 points +40 points to +85 points",
+        f"anna: run {LABEL}", "Its parent is version 1", "Passed", "10% 75% +65 points +40 to +85 points",
         "3.00 1.00 -2.00 -2.40 to -1.60", "-2 points", "+4 points", "0.123", "Lost: 1", "Gained: 1", "Where is Juno?",
         "My sister.", "120 samples, 60 steps, a loss of 0.5000", "mean KL 0.0051", "96.2%", "2.51 GiB", "f" * 64,
         "training.rank", "What is your boat called?",
@@ -154,6 +154,13 @@ def test_a_rejected_run_says_why_and_what_the_first_attempt_did(run: Run) -> Non
     assert "Rejected" in read.text
     assert why.reasons[0] in read.text
     assert "old memories are forgotten" in read.text
+
+
+def test_a_second_attempt_shows_its_own_recipe(run: Run) -> None:
+    first, second = (Read(run(first_reasons=reasons).page()).text for reasons in ((), ("it forgot",)))
+    assert "second attempt" not in first
+    assert "second attempt 0.5 times training.learning_rate" in second
+    assert ("dataset.replay_samples 2 " in first, "dataset.replay_samples 4 " in second) == (True, True)
 
 
 def test_what_is_no_number_is_no_number(run: Run) -> None:
