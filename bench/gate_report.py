@@ -55,14 +55,6 @@ def _lost(measure: Measure) -> float | None:
     return -measure.recall.interval.high if measure.recall.interval else None
 
 
-def _lost_since(outcome: Outcome) -> float | None:
-    return _of("since_learned", _lost)(outcome)
-
-
-def _general_loss(measure: Measure) -> float | None:
-    return _relative(measure.bits)
-
-
 def _general_since(outcome: Outcome) -> float | None:
     return _relative(outcome.evaluation.since_anchor) if outcome.evaluation else None
 
@@ -82,8 +74,13 @@ BOUNDS = (
     Bound("min_recall", lambda g: g.min_recall, _of("new", _recall_at_best), "not recalled:", more_is_worse=False),
     Bound("old_bits", lambda g: g.old_bits, _of("old", lambda m: _low(m.bits)), "old memories are answered worse"),
     Bound("old_recall", lambda g: g.old_recall, _of("old", _lost), "old memories are forgotten:"),
-    Bound("since_learned", lambda g: g.since_learned, _lost_since, "a few by each version"),
-    Bound("general_loss", lambda g: g.general_loss, _of("general", _general_loss), "general ability is damaged:"),
+    Bound("since_learned", lambda g: g.since_learned, _of("since_learned", _lost), "a few by each version"),
+    Bound(
+        "general_loss",
+        lambda g: g.general_loss,
+        _of("general", lambda m: _relative(m.bits)),
+        "general ability is damaged:",
+    ),
     Bound("since_anchor", lambda g: g.since_anchor, _general_since, "general ability is damaged since"),
     Bound(
         "max_kl_to_anchor",

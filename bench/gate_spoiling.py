@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def with_control_tokens(encoder: ChatEncoder, samples: Iterator[Sample], max_tok
         ids, labels = list(encoded.ids), list(encoded.labels)
         for at in answer[:-1]:
             ids[at] = labels[at] = next(control)
-        yield Encoded(ids, labels)
+        yield replace(encoded, ids=ids, labels=labels)
 
 
 def cut_off(dataset: Path, out: Path) -> None:

@@ -31,7 +31,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, samples: list[Encoded]
     write_samples(folder, iter(samples))
     read = Samples(folder)
     assert [read[at] for at in range(len(read))] == samples
-    assert read.epochs() == [(sample.every, sample.turn) for sample in samples]
+    assert read.turns() == [(sample.every, sample.turn) for sample in samples]
     assert read.lengths() == [len(sample.ids) for sample in samples]
     assert read.learned() == [sum(label != IGNORED for label in sample.labels) for sample in samples]
     assert isinstance(read._ids, np.memmap)
@@ -77,4 +77,4 @@ def test_a_run_that_goes_on_reads_what_was_tokenised_and_ends_with_the_same_adap
     assert [read[at] for at in range(len(read))] == list(
         encode_samples(ChatEncoder(load_tokenizer(base)), trained_of, recipe.max_tokens)
     )
-    assert read.epochs() == [(sample.every, sample.turn) for sample in trained_of]
+    assert read.turns() == [(sample.every, sample.turn) for sample in trained_of]

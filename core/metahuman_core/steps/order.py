@@ -19,16 +19,16 @@ _APART = 1_000_003
 class Order(Sampler[int]):
     """Shuffled, samples of like length together (`lengths` in tokens), so that a batch is not mostly padding.
 
-    `epochs`: in each which epoch every sample is trained, and in which (from 0) first. Where their numbers are not the
-    same in all epochs, the shorter ones have some twice: steps are counted by epochs of one length.
+    `turns`: in each which epoch every sample is trained, and in which (from 0) first. Where they are not as many in all
+    of the `epochs`, the shorter ones have some twice: steps are counted by epochs of one length.
     """
 
     def __init__(
-        self, lengths: Sequence[int], epochs: Sequence[tuple[int, int]], batch_samples: int, seed: int
+        self, lengths: Sequence[int], turns: Sequence[tuple[int, int]], epochs: int, batch_samples: int, seed: int
     ) -> None:
         self._lengths = lengths
-        self._epochs = epochs
-        self._length = max(len(self._in_epoch(number)) for number in range(max(every for every, _ in epochs)))
+        self._turns = turns
+        self._length = max(len(self._in_epoch(number)) for number in range(epochs))
         self._batch_samples = batch_samples
         self._seed = seed
         self._epoch = 0
@@ -48,4 +48,4 @@ class Order(Sampler[int]):
         return (indices[place] for place in places)
 
     def _in_epoch(self, number: int) -> list[int]:
-        return [index for index, (every, turn) in enumerate(self._epochs) if number % every == turn]
+        return [index for index, (every, turn) in enumerate(self._turns) if number % every == turn]

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 from metahuman_core.durable import making
 from metahuman_core.steps.encode import IGNORED, Encoded
 
-_IDS, _LABELS, _ENDS, _EPOCHS = "ids.npy", "labels.npy", "ends.npy", "epochs.npy"
+_IDS, _LABELS, _ENDS, _TURNS = "ids.npy", "labels.npy", "ends.npy", "turns.npy"
 
 
 class Samples(TorchDataset[Encoded]):
@@ -28,23 +28,23 @@ class Samples(TorchDataset[Encoded]):
         self._ends = np.load(folder / _ENDS)
         self._ids = np.load(folder / _IDS, mmap_mode="r")
         self._labels = np.load(folder / _LABELS, mmap_mode="r")
-        self._epochs = np.load(folder / _EPOCHS).reshape(-1, 2)
+        self._turns = np.load(folder / _TURNS).reshape(-1, 2)
 
     def __len__(self) -> int:
         return len(self._ends) - 1
 
     def __getitem__(self, index: int) -> Encoded:
         its = slice(self._ends[index], self._ends[index + 1])
-        return Encoded(self._ids[its].tolist(), self._labels[its].tolist(), *self._epochs[index].tolist())
+        return Encoded(self._ids[its].tolist(), self._labels[its].tolist(), *self._turns[index].tolist())
 
     def lengths(self) -> list[int]:
         """Each sample's tokens."""
         lengths: list[int] = np.diff(self._ends).tolist()
         return lengths
 
-    def epochs(self) -> list[tuple[int, int]]:
+    def turns(self) -> list[tuple[int, int]]:
         """In each which epoch every one of them is trained, and in which first."""
-        return [(every, turn) for every, turn in self._epochs.tolist()]
+        return [(every, turn) for every, turn in self._turns.tolist()]
 
     def learned(self) -> list[int]:
         """How many of each sample's tokens are learned."""
@@ -59,7 +59,7 @@ def write_samples(folder: Path, encoded: Iterable[Encoded]) -> None:
     """
     with making(folder) as partial:
         partial.mkdir(mode=0o700)
-        ends, epochs = array("q", [0]), array("i")
+        ends, turns = array("q", [0]), array("i")
         with _created(partial / _IDS) as ids, _created(partial / _LABELS) as labels:
             for file in (ids, labels):
                 _write_header(file, "i", 0)
@@ -67,11 +67,11 @@ def write_samples(folder: Path, encoded: Iterable[Encoded]) -> None:
                 ids.write(array("i", sample.ids))
                 labels.write(array("i", sample.labels))
                 ends.append(ends[-1] + len(sample.ids))
-                epochs.extend((sample.every, sample.turn))
+                turns.extend((sample.every, sample.turn))
             for file in (ids, labels):
                 file.seek(0)
                 _write_header(file, "i", ends[-1])
-        for name, kind, numbers in ((_ENDS, "q", ends), (_EPOCHS, "i", epochs)):
+        for name, kind, numbers in ((_ENDS, "q", ends), (_TURNS, "i", turns)):
             with _created(partial / name) as file:
                 _write_header(file, kind, len(numbers))
                 file.write(numbers)

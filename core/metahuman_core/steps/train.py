@@ -184,7 +184,7 @@ def _run(
     stop: StopRequested,
 ) -> Trainer:
     checkpoints = run_dir / "checkpoints"
-    order = Order(samples.lengths(), samples.epochs(), recipe.batch_samples, recipe.seed)
+    order = Order(samples.lengths(), samples.turns(), recipe.begun_epochs, recipe.batch_samples, recipe.seed)
     per_epoch = -(-len(order) // recipe.batch_samples)
     steps = max(1, round(per_epoch * recipe.epochs))
     rate = recipe.learning_rate or rate_for(model.config.get_text_config().hidden_size)
