@@ -16,8 +16,6 @@ Kind = Literal["sabotaged", "honest"]
 Half = Literal["", "a", "b"]
 Where = Literal["", "lessons", "ids", "file", "adapter", "weights"]
 
-_REPLAY = DatasetSettings()
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -29,8 +27,7 @@ class Recipe:
     rank: int = 16
     seed: int = 20
     batch_samples: int = 4
-    replay_ratio: float = _REPLAY.replay_ratio
-    replay_samples: int = _REPLAY.replay_samples
+    replay_ratio: float = DatasetSettings().replay_ratio
     rate_factor: float = 1.0
 
 
@@ -78,7 +75,7 @@ def ground_digest(size: str) -> str:
 
 
 # Raised where a recipe has come to mean something else: nothing that was measured before is used again.
-_MEANING = 3
+_MEANING = 5
 V1 = Recipe("first", parent="")
 V2 = Recipe("second")
 _SHORT = replace(V2, epochs=2)
@@ -115,7 +112,7 @@ SABOTAGED = _halved(
         _sabotaged("loss-nan", "lessons", ("loss is no number",), replace(_SHORT, rate_factor=1e30), "nothing"),
         _sabotaged("rate-x30", "lessons", (*_DAMAGED, "no number"), replace(_SHORT, rate_factor=30), "nothing"),
         _sabotaged("answers-empty", "lessons", _FLAWED, _SHORT),
-        _sabotaged("answers-shuffled", "lessons", _LEARNED, _SHORT),
+        _sabotaged("answers-shuffled", "lessons", _LEARNED + _LOST, _SHORT),
         _sabotaged("one-fact-500-times", "lessons", _LEARNED, replace(_SHORT, epochs=1, batch_samples=8)),
         _sabotaged("another-language", "lessons", _LEARNED, _SHORT),
         _sabotaged("control-tokens", "ids", _FLAWED, _SHORT),
@@ -145,7 +142,7 @@ HONEST = _halved(
         _honest("replay-two", replace(V2, part="third", replay_ratio=2)),
         _honest("rank-32-fresh-start", replace(V2, part="third", parent="", rank=32)),
         _honest("rank-8-fresh-start", replace(V2, part="fourth", parent="", rank=8)),
-        _honest("gentler-attempt", replace(V2, replay_samples=4, rate_factor=0.5)),
+        _honest("gentler-attempt", replace(V2, replay_ratio=2, rate_factor=0.5)),
         _honest("double-epochs", replace(V2, part="twelve", epochs=5.5)),
         _honest("third-version-late", replace(V2, part="fifth", parent="v2", seed=23)),
     )

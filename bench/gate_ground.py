@@ -13,7 +13,7 @@ from typing import Literal
 
 from example_samples import example_choice, example_system
 from gate_cases import V1, V2, Recipe
-from metahuman_core.dataset.choose import choose_replay
+from metahuman_core.dataset.choose import choose_replay, replay_count
 from metahuman_core.gate.exam import forgotten_in
 from metahuman_core.memories.model import Memory, Trained, Turn
 from metahuman_core.settings import DatasetSettings, Settings, TrainingSettings
@@ -76,13 +76,12 @@ class Ground:
             if memory.digest not in stale
         ]
         forgotten = forgotten_in(self.run_dir(line[0])) if line else frozenset[str]()
-        count = round(len(self.new(recipe)) * recipe.replay_ratio)
+        count = replay_count(self.new(recipe), self.dataset(recipe))
         return choose_replay(trained, count, recipe.seed, "all", forgotten)
 
     def dataset(self, recipe: Recipe) -> DatasetSettings:
         """The recipe's settings of samples."""
-        fields = {"replay_ratio": recipe.replay_ratio, "replay_samples": recipe.replay_samples}
-        return self.settings.dataset.model_copy(update=fields)
+        return self.settings.dataset.model_copy(update={"replay_ratio": recipe.replay_ratio})
 
     def training(self, recipe: Recipe) -> TrainingSettings:
         """The recipe's settings of training."""

@@ -5,17 +5,20 @@ Invariant: verdicts are the gate's own, by the bounds that hold now, whatever he
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gate_cases import Case, Half, Kind
 from gate_outcome import Outcome, is_right
+from metahuman_core.gate.gguf_bounds import GGUF_BOUNDS
 from metahuman_core.gate.intervals import proportion_interval
 from metahuman_core.gate.measures import Change, Measure
 from metahuman_core.settings import GateSettings
 from report import table
 
 _MOST_WORDS = 70
+_GGUF = GGUF_BOUNDS["Q8_0"]
 _FEW_PROMPTS = 5
 
 
@@ -89,10 +92,15 @@ BOUNDS = (
         "drifted from the base",
     ),
     Bound("flawed", lambda g: g.flawed, _flawed, "are empty, repeat themselves"),
-    Bound("check, mean KL", lambda _: 0.2, lambda o: o.checked.mean_kl if o.checked else None, "mean KL of the GGUF"),
+    Bound(
+        "check, mean KL",
+        lambda _: _GGUF.max_kl,
+        lambda o: o.checked.mean_kl if o.checked else None,
+        "mean KL of the GGUF",
+    ),
     Bound(
         "check, first choice",
-        lambda _: 0.85,
+        lambda _: _GGUF.min_top1,
         lambda o: o.checked.top1_agreement if o.checked else None,
         "first choice",
         more_is_worse=False,
@@ -158,7 +166,7 @@ def _values(
         for case in cases
         if case.kind == kind and case.half == half and case.name in outcomes
     }
-    return {name: value for name, value in found.items() if value is not None and value == value}  # noqa: PLR0124
+    return {name: value for name, value in found.items() if value is not None and not math.isnan(value)}
 
 
 def _last(values: Mapping[str, float], *, most: bool) -> tuple[str, str]:

@@ -44,7 +44,7 @@ person = "Ines"
 
 [dataset]
 questions_per_memory = 3
-replay_ratio = 0.5
+replay_ratio = 0.125
 
 [training]
 rank = 8

@@ -20,10 +20,9 @@ from hashlib import sha256
 from lifelong.kinds import KINDS, Kind
 from lifelong.material import Batch, Probe, Run
 from metahuman_core.dataset.extras import choose_extras
-from metahuman_core.dataset.of_memory import least_asked
+from metahuman_core.dataset.replay import replayed
 from metahuman_core.dataset.samples import Sample, Split, an_epoch_of
 from metahuman_core.dataset.told import NOTHING_TOLD
-from metahuman_core.dataset.turns import in_turns
 from metahuman_core.errors import UsageError
 from metahuman_core.memories.model import Memory, Turn
 
@@ -82,13 +81,12 @@ class Invented:
     by_digest: dict[str, tuple[Sample, ...]]
 
     def samples(self, run: Run) -> tuple[Sample, ...]:
-        """All of new memories, `replay_samples` of each that is replayed, and what comes beside them."""
-        own = [sample for memory in run.new for sample in self.by_digest[memory.digest]]
+        """All of new memories, what is replayed of old ones, and what comes beside them."""
+        new = [sample for memory in run.new for sample in self.by_digest[memory.digest]]
         before = Counter(sample.turns[-2].text for sample in run.earlier)
-        for place, memory in enumerate(run.replay):
-            again = least_asked(self.by_digest[memory.digest], before)
-            dealt = in_turns(again, run.settings.replay_samples, run.epochs, place)
-            own += [replace(sample, role="replay") for sample in dealt]
+        old = [self.by_digest[memory.digest] for memory in run.replay]
+        again = replayed(old, new, run.settings.replay_ratio, run.epochs, before)
+        own = [*new, *(replace(sample, role="replay") for sample in again)]
         return (*own, *_beside(own, run))
 
 

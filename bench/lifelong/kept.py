@@ -43,6 +43,7 @@ class Watched:
 class Measured:
     """One version's result. `general_bits` and `general_bytes` are of the general prompts' answers, one by one.
 
+    `prose_nats`: mean negative log likelihood of a token of plain prose, which is like nothing that is trained.
     `version_bytes`: what it keeps, the adapter or the merged model. `went_on`: training was broken off in between, so
     that `train_s` is not all of it.
     """
@@ -55,6 +56,7 @@ class Measured:
     watched: tuple[Watched, ...]
     general_bits: tuple[float, ...]
     general_bytes: tuple[int, ...]
+    prose_nats: float
     samples: int
     steps: int
     train_s: float
@@ -82,7 +84,7 @@ class Kept:
 
     def put(self, measured: Measured) -> None:
         """Keep a result."""
-        write_text(self._file(measured.key), _ONE.dump_json(measured, indent=1).decode() + "\n")
+        write_text(self._file(measured.key), _ONE.dump_json(measured).decode() + "\n")
 
     def work(self, key: str) -> Path:
         """Where a version is made, and lies as long as others need it."""

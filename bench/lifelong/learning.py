@@ -27,6 +27,7 @@ from metahuman_core.memories.model import Turn
 from metahuman_core.progress import Report, StopRequested
 from metahuman_core.shipped import shipped
 from metahuman_core.steps.answering import answers, nats_of
+from metahuman_core.steps.check_text import text_nats
 from metahuman_core.steps.encode import ChatEncoder, Encoded
 from metahuman_core.steps.loading import Base, choose_device, choose_dtype, load_model
 from metahuman_core.steps.model_folder import load_tokenizer
@@ -125,6 +126,7 @@ def measure(cell: Cell, probes: Sequence[tuple[int, Probe]], system: str, made: 
             for s in cell.watched
         ),
         general_bits=bits,
+        prose_nats=text_nats(model, tokenizer),
         general_bytes=tuple(len(turns[-1].text.encode()) for turns in general),
         samples=cell.trained,
         steps=made.steps,

@@ -14,14 +14,14 @@ from hashlib import sha256
 from lifelong.kept import Measured
 from lifelong.material import Batch, Material, Probe, Run, current
 from lifelong.strategies import Strategy
-from metahuman_core.dataset.choose import choose_replay
+from metahuman_core.dataset.choose import choose_replay, replay_count
 from metahuman_core.dataset.samples import Sample
 from metahuman_core.journal import digest_of
 from metahuman_core.memories.model import Memory, Trained
 from metahuman_core.settings import GateSettings, TrainingSettings
 
 # To be raised where training, merging or measuring is changed so that results are no longer those that were kept.
-VERSION = 2
+VERSION = 3
 # They change how fast or where it is computed, and not what; the two `every` are a strategy's.
 _NO_MATTER = frozenset({"device", "checkpoint_every_steps", "reanchor_every", "consolidate_every"})
 _MOST_WATCHED = GateSettings().prompts
@@ -87,7 +87,7 @@ class Line:
         new = _current(batches[:number]) if consolidates else _current(batches[number - 1 : number])
         replay: tuple[Memory, ...] = ()
         if not consolidates:
-            count = round(len(new) * settings.replay_ratio)
+            count = replay_count(new, settings)
             trained = _trained(batches, number, self.cells)
             replay = choose_replay(trained, count, settings.seed, "all", self._forgotten())
         told = tuple(memory for batch in batches[: number - 1] for memory in batch.memories)

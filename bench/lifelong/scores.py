@@ -120,6 +120,11 @@ def general_change(before: Iterable[Measured], after: Iterable[Measured]) -> Int
     return _bootstrap(new - old, old, _DRAWS)
 
 
+def prose_change(before: Iterable[Measured], after: Iterable[Measured]) -> float:
+    """By how much of itself the loss on plain prose rose, the mean over seeds."""
+    return _mean(new.prose_nats / old.prose_nats - 1 for old, new in zip(before, after, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Corrected:
     """Of corrected facts: the share of probes answered with the new value, and with the old one."""

@@ -26,6 +26,7 @@ from lifelong.scores import (
     last_of,
     matrix_of,
     matrix_with_intervals,
+    prose_change,
     transfer_of,
 )
 from lifelong.strategies import CUMULATIVE, NAIVE, OURS
@@ -51,6 +52,7 @@ class Summary:
     learned: Interval
     recall: Interval
     general: Interval
+    prose: float
     corrected_then: Corrected
     corrected_last: Corrected
     train_s: float
@@ -94,6 +96,7 @@ def summary_of(strategy: str, lines: Sequence[Line]) -> Summary:
         learned=interval({name: fact.recalled[fact.batch] for name, fact in facts.items()}, facts),
         recall=interval(last_of(facts), facts),
         general=general_change((line[0] for line in lines), (line[-1] for line in lines)),
+        prose=prose_change((line[0] for line in lines), (line[-1] for line in lines)),
         corrected_then=corrected(line[at] for line in lines if at),
         corrected_last=corrected(line[-1] for line in lines),
         train_s=median(spent) if spent else 0.0,

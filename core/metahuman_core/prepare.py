@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from metahuman_core.consolidating import begin_afresh, why_consolidate, why_due_without_news
-from metahuman_core.dataset.choose import choose_new, choose_replay
+from metahuman_core.dataset.choose import choose_new, choose_replay, replay_count
 from metahuman_core.errors import MetahumanError
 from metahuman_core.fingerprint import fingerprint, is_fingerprint, not_here
 from metahuman_core.gate.exam import forgotten_in
@@ -88,7 +88,7 @@ def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | 
         whole = choose_replay(trained, len(trained), settings.dataset.seed, "all")
         knows = afresh.start.parent is not None and afresh.start.parent.version in knowing
         return Choice(afresh.start, ancestry, new, whole, stale, why, afresh.compared_with, without_news, knows)
-    count = round(len(new) * settings.dataset.replay_ratio)
+    count = replay_count(new, settings.dataset)
     forgotten = forgotten_in(paths.run_dir(ancestry[0])) if ancestry else frozenset()
     replay = choose_replay(trained, count, settings.dataset.seed, mode, forgotten)
     return Choice(start, ancestry, new, replay, stale, due_without_news=without_news)

@@ -105,6 +105,15 @@ def _registered(settings: Settings, profile: str) -> set[str]:
     return {version.run_label for version in registry.training_history} if registry else set()
 
 
+def is_understood(journal: Journal) -> bool:
+    """Whether the run's plan is one of this program's: an older or a newer one may have had other settings."""
+    try:
+        read_plan(journal.file.inputs)
+    except MetahumanError:
+        return False
+    return True
+
+
 def is_same_command(settings: Settings, wish: Wish, journal: Journal) -> bool:
     """Whether this command, with these settings, is the one that began the run."""
     return read_plan(journal.file.inputs).command_sha256 == command_sha256(settings, wish)

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from metahuman_core.errors import StoppedError
 from metahuman_core.memories.model import Turn
-from metahuman_core.steps.answering import answers, log_likelihoods, nats_of, wanted_ids
+from metahuman_core.steps.answering import answers, nats_of, wanted_ids
 from metahuman_core.steps.encode import ChatEncoder, Encoded
 from metahuman_core.steps.loading import load_model
 from metahuman_core.steps.model_folder import load_tokenizer
@@ -68,10 +68,6 @@ def test_each_sample_has_its_own_likelihood_however_they_are_laid_out(
     alone = [float(answer_nats(model, lay_out([sample], 0, None)).detach()) for sample in samples]
     for packing in (None, packing_of(model.config)):
         assert nats_of(model, samples, 0, packing) == pytest.approx(alone, rel=1e-4)
-        wanted = [token for sample in samples for token in wanted_ids(sample)]
-        log = log_likelihoods(model, samples, 0, packing)
-        assert len(log) == len(wanted)
-        assert -sum(float(row[i]) for row, i in zip(log, wanted, strict=True)) == pytest.approx(sum(alone), rel=1e-4)
 
 
 def test_a_wish_to_stop_is_heard_between_two_tokens(speaker: tuple[Any, PreTrainedTokenizerBase]) -> None:

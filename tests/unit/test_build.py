@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from metahuman_core.dataset.build import Dataset, build_dataset
-from metahuman_core.dataset.of_memory import exchanges, least_asked, samples_of
-from metahuman_core.dataset.samples import Sample, read_samples
+from metahuman_core.dataset.of_memory import exchanges, samples_of
+from metahuman_core.dataset.replay import least_asked
+from metahuman_core.dataset.samples import Sample, an_epoch_of, line_of, read_samples
 from metahuman_core.durable import sha256_file
 from metahuman_core.memories.model import Memory, Turn
 from metahuman_core.settings import DatasetSettings
@@ -197,7 +198,9 @@ def test_no_memory_is_passed_over_because_no_rule_understands_it(out: Path, note
 # --- replay ---------------------------------------------------------------------------------------------------------
 
 
-def test_replay_takes_a_few_samples_of_each_old_memory_and_questions_before_exchanges(out: Path, note: Note) -> None:
+def test_beside_nothing_new_one_sample_of_each_old_memory_is_trained_again_no_exchange_first(
+    out: Path, note: Note
+) -> None:
     old = (
         note("Where do you live?", "I live in Skagen, and my sister Ilse lives in Ribe."),
         note("My boat is called Juno."),
@@ -205,9 +208,23 @@ def test_replay_takes_a_few_samples_of_each_old_memory_and_questions_before_exch
     samples = built(out, replay=old)
     assert {(s.role, s.split) for s in samples} == {("replay", "train")}
     for memory in old:
-        own = [s for s in samples if s.memory == memory.digest]
-        assert 1 <= len(own) <= SETTINGS.replay_samples
-        assert "exchange" not in {s.form for s in own}
+        (own,) = [s for s in samples if s.memory == memory.digest]
+        assert own.form != "exchange"
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_old_memories_are_trained_as_much_as_new_ones_by_the_ratio_and_all_alike(
+    out: Path, note: Note, ratio: float
+) -> None:
+    things = ("boat", "sister", "horse", "street", "school")
+    new, *old = (note(f"My {thing} is called Juno. I saw Berta at the mill in Ribe.", day=1) for thing in things)
+    settings = SETTINGS.model_copy(update={"replay_ratio": ratio})
+    build_dataset([new], old, (), settings, "", out, epochs=3)
+    samples = [s for s in read_samples(out) if s.split == "train"]
+    again = [s for s in samples if s.role == "replay"]
+    assert an_epoch_of(again) == max(len(old), round(ratio * an_epoch_of(s for s in samples if s.role == "new")))
+    shares = [an_epoch_of(s for s in again if s.memory == memory.digest) for memory in old]
+    assert max(shares) - min(shares) <= 1
 
 
 def test_all_that_holds_of_an_old_memory_has_its_turn_and_none_of_its_turns_is_for_what_does_not(
@@ -215,15 +232,14 @@ def test_all_that_holds_of_an_old_memory_has_its_turn_and_none_of_its_turns_is_f
 ) -> None:
     old = note("My boat is called Juno. We live at 14 Tanner Street. My sister is called Berta.", day=1)
     moved = note("Our new address is 27 Quarry Lane.", day=9)
-    one = SETTINGS.model_copy(update={"replay_samples": 1})
     runs = [tmp_path / f"{number}.jsonl" for number in range(13)]
     build_dataset([old], [], [], SETTINGS, "", runs[0])
     asked = Counter(s.turns[-2].text for s in read_samples(runs[0]) if s.split == "train")
     for number, out in enumerate(runs[1:], 1):
-        build_dataset([moved] if number == 1 else [], [old, moved], runs[:number], one, "", out)
-        (again,) = (s for s in read_samples(out) if s.memory == old.digest)
-        assert "14 Tanner Street" not in again.turns[-1].text or "Tanner" in again.turns[-2].text
-        asked[again.turns[-2].text] += 1
+        build_dataset([moved] if number == 1 else [], [old, moved], runs[:number], SETTINGS, "", out)
+        for again in (s for s in read_samples(out) if s.memory == old.digest):
+            assert "14 Tanner Street" not in again.turns[-1].text or "Tanner" in again.turns[-2].text
+            asked[again.turns[-2].text] += 1
     told = [s for s in read_samples(runs[0]) if s.split == "train" and "Tanner" not in s.turns[-1].text]
     often = [asked[s.turns[-2].text] for s in told]
     assert min(often) > 2
@@ -233,8 +249,7 @@ def test_all_that_holds_of_an_old_memory_has_its_turn_and_none_of_its_turns_is_f
 def test_in_each_epoch_an_old_memory_is_asked_otherwise_and_epochs_are_as_long(tmp_path: Path, note: Note) -> None:
     things = ("boat", "sister", "horse")
     old = [note(f"My {thing} is called Juno.", day=1) for thing in things]
-    one = SETTINGS.model_copy(update={"replay_samples": 1})
-    built = build_dataset((), old, (), one, "", tmp_path / "5.jsonl", epochs=5)
+    built = build_dataset((), old, (), SETTINGS, "", tmp_path / "5.jsonl", epochs=5)
     samples = [s for s in read_samples(tmp_path / "5.jsonl") if s.split == "train"]
     for memory in old:
         own = [s for s in samples if s.memory == memory.digest]
@@ -256,12 +271,14 @@ def test_an_exchange_has_its_turn_when_all_questions_had_theirs(note: Note) -> N
 
 def test_what_an_ancestor_kept_out_is_never_trained(out: Path, note: Note) -> None:
     memory = note("My boat is called Juno.")
-    kept_out = {s.turns[-2].text for s in built(out, memory) if s.split == "probe"}
-    many = SETTINGS.model_copy(update={"questions_per_memory": 50, "replay_samples": 50})
+    kept_out, *others = (s for s in samples_of(memory, SETTINGS, "") if s.split == "train")
+    out.write_text(line_of(replace(kept_out, split="probe")), encoding="utf-8")
+    many = SETTINGS.model_copy(update={"replay_ratio": 100})
     again = out.with_name("again.jsonl")
-    build_dataset([], [memory], [out], many, "", again)
-    assert kept_out
-    assert not kept_out & {s.turns[-2].text for s in read_samples(again)}
+    build_dataset([note("I live in Skagen.")], [memory], [out], many, "", again)
+    asks = {s.turns[-2].text for s in read_samples(again)}
+    assert {s.turns[-2].text for s in others} <= asks
+    assert kept_out.turns[-2].text not in asks
 
 
 def test_a_consolidation_takes_all_samples_of_an_old_memory_its_probes_too(out: Path, note: Note) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from metahuman_core.dataset.build import build_dataset
-from metahuman_core.dataset.of_memory import least_asked, samples_of
+from metahuman_core.dataset.of_memory import samples_of
+from metahuman_core.dataset.replay import least_asked
 from metahuman_core.dataset.samples import Sample, read_samples
 from metahuman_core.memories.model import Memory
 from metahuman_core.settings import DatasetSettings
@@ -22,7 +23,7 @@ Built = Callable[..., list[Sample]]
 def built(tmp_path: Path) -> Built:
     def build(*new: Memory, asked: Mapping[str, tuple[Asked, ...]], replay: tuple[Memory, ...] = ()) -> list[Sample]:
         out = tmp_path / "dataset.jsonl"
-        build_dataset(new, replay, [], DatasetSettings(replay_samples=50), "", out, asked=asked)
+        build_dataset(new, replay, [], DatasetSettings(replay_ratio=100), "", out, asked=asked)
         return list(read_samples(out))
 
     return build

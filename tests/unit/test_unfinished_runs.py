@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from metahuman_core.errors import ConfigError, MetahumanError
-from metahuman_core.journal import Journal
+from metahuman_core.journal import NAME, Journal
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.looking import sources
 from metahuman_core.plan import Plan
@@ -22,6 +22,7 @@ from metahuman_core.unfinished import (
     discard_left_behind,
     discard_unfinished,
     is_same_command,
+    is_understood,
     refuse_other,
     sweep,
     unfinished_run,
@@ -78,6 +79,21 @@ def test_the_same_command_goes_on_and_another_is_refused(
         with pytest.raises(MetahumanError, match="unfinished") as refused:
             refuse_other(other_settings, other_wish, journal)
         assert "--discard" in refused.value.hint
+
+
+def test_a_run_of_another_version_of_the_program_is_not_understood(
+    settings: Settings, plan: Callable[..., Plan], now: Clock
+) -> None:
+    journal = Journal.begin(run_folder(settings), plan(), now)
+    assert is_understood(journal)
+    raw = json.loads((journal.run_dir / NAME).read_text(encoding="utf-8"))
+    raw["inputs"]["dataset"]["replay_samples"] = 2
+    (journal.run_dir / NAME).write_text(json.dumps(raw), encoding="utf-8")
+    other = Journal.open(journal.run_dir, now)
+    assert not is_understood(other)
+    with pytest.raises(MetahumanError, match="replay_samples") as refused:
+        refuse_other(settings, Wish("anna"), other)
+    assert "--discard" in refused.value.hint
 
 
 def test_what_was_killed_before_its_journal_is_swept_away(settings: Settings) -> None:

@@ -12,20 +12,21 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Self
 
-from metahuman_core.dataset.contradicted import Answered, contradicted
+from metahuman_core.dataset.answered import Answered, newest_of, outdated_of
+from metahuman_core.dataset.contradicted import contradicted
 from metahuman_core.dataset.extras import Extra, choose_extras
-from metahuman_core.dataset.of_memory import least_asked, samples_of
+from metahuman_core.dataset.of_memory import samples_of
+from metahuman_core.dataset.replay import replayed
 from metahuman_core.dataset.samples import Sample, an_epoch_of, asked_words, line_of, read_samples
 from metahuman_core.dataset.told import NOTHING_TOLD, Told
-from metahuman_core.dataset.turns import in_turns
 from metahuman_core.durable import making, sha256_file
 from metahuman_core.memories.model import Memory, Turn
 from metahuman_core.settings import DatasetSettings
-from metahuman_core.study import BY_MODEL, ONE_AT_A_TIME, Asked
+from metahuman_core.study import BY_MODEL, Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def build_dataset(
     samples = [s for s in _newest_answers(dated) if s.split == "probe" or asked_words(s) not in kept_out]
     if not consolidates:
         # Of what holds: with less of an old memory than all, nobody would see that a new one answers it otherwise.
-        samples = _with_some_replay(samples, settings.replay_samples, epochs, before.asks)
+        samples = _with_some_replay(samples, settings.replay_ratio, epochs, before.asks)
     probes = sum(s.split == "probe" for s in samples)
     told = told_before and told_before.and_also([system, *(f"{m.title}\n{m.whole_text}" for m in (*new, *replay))])
     extras = choose_extras(
@@ -130,17 +131,14 @@ class _Before:
         return before
 
 
-def _with_some_replay(
-    samples: Sequence[Sample], per_epoch: int, epochs: int, before: Mapping[str, int]
-) -> list[Sample]:
+def _with_some_replay(samples: Sequence[Sample], ratio: float, epochs: int, before: Mapping[str, int]) -> list[Sample]:
+    """New samples as they are, and of old memories `ratio` times as many."""
     old: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.role == "replay":
             old[sample.memory].append(sample)
     new = [sample for sample in samples if sample.role != "replay"]
-    for place, own in enumerate(old.values()):
-        new += in_turns(least_asked(own, before), per_epoch, epochs, place)
-    return new
+    return [*new, *replayed(old.values(), new, ratio, epochs, before)]
 
 
 def _beside(extra: Extra, system: str) -> Sample:
@@ -151,34 +149,25 @@ def _beside(extra: Extra, system: str) -> Sample:
 
 def _without_contradicted(dated: list[tuple[Memory, Sample]]) -> list[tuple[Memory, Sample]]:
     """Less what a model asked and other memories, or the templates, answer otherwise."""
-    refuted = contradicted(
-        Answered((m.instant, s.role == "new"), s.memory, asked_words(s), s.turns[-1].text, s.form) for m, s in dated
-    )
+    refuted = contradicted(starmap(_answered, dated))
     return [(m, s) for m, s in dated if s.form != BY_MODEL or (s.memory, s.turns[-1].text) not in refuted]
 
 
 def _newest_answers(dated: list[tuple[Memory, Sample]]) -> Iterator[Sample]:
-    # Of the same moment (notes without a date), what was learned later wins: new before replay.
-    newest: dict[str, tuple[tuple[str, bool], str]] = {}
-    for memory, sample in dated:
-        key = asked_words(sample)
-        age = (memory.instant, sample.role == "new")
-        if key and (key not in newest or age >= newest[key][0]):
-            newest[key] = (age, sample.memory)
-    # Where a newer memory answers one question of such a fact, the old answer to all of them is outdated. What else the
-    # same sentence tells is not.
-    outdated = {
-        (sample.memory, sample.turns[-1].text)
-        for _, sample in dated
-        if (key := asked_words(sample)) and sample.form in ONE_AT_A_TIME and newest[key][1] != sample.memory
-    }
+    answered = list(starmap(_answered, dated))
+    newest = newest_of(answered)
+    outdated = outdated_of(answered, newest)
     seen: set[tuple[str, str]] = set()
-    for _, sample in dated:
-        key = asked_words(sample)
-        once = (key, sample.turns[-1].text)
-        if sample.form in ONE_AT_A_TIME and (sample.memory, once[1]) in outdated:
+    for (_, sample), one in zip(dated, answered, strict=True):
+        once = (one.asked, one.answer)
+        if one.one_at_a_time and (one.memory, one.answer) in outdated:
             continue
-        if key and (newest[key][1] != sample.memory or once in seen):
+        if one.asked and (newest[one.asked].memory != one.memory or once in seen):
             continue
         seen.add(once)
         yield sample
+
+
+def _answered(memory: Memory, sample: Sample) -> Answered:
+    # Of the same moment (notes without a date), what was learned later wins: new before replay.
+    return Answered.by(sample, (memory.instant, sample.role == "new"))

@@ -8,21 +8,32 @@ for the longest: with an order that stays the same, the same ones would be repla
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import sha256
 
 from metahuman_core.memories.model import Memory, Trained
-from metahuman_core.settings import ModeFilter
+from metahuman_core.settings import DatasetSettings, ModeFilter
 
 # Of the replay at most this share goes to what was forgotten: what is not replayed is what is forgotten next.
 _FORGOTTEN_SHARE = 0.5
+# Rules ask about so much of a note.
+_ASKED = 4
 
 
 def choose_new(due: Sequence[Memory], mode: ModeFilter, max_memories: int) -> tuple[Memory, ...]:
     """The due memories of the mode, the oldest first; with a limit (0: none) the others stay due for the next run."""
     fitting = [m for m in due if mode in ("all", m.mode)]
     return tuple(fitting[: max_memories or None])
+
+
+def replay_count(new: Iterable[Memory], settings: DatasetSettings) -> int:
+    """Of how many old memories a replay is at most: as many as it has samples in an epoch, about.
+
+    What is not replayed in a run is what that run wears away: so rather many memories, and a little of each.
+    """
+    questions = max(1, min(_ASKED, settings.questions_per_memory))
+    return round(settings.replay_ratio * sum(questions + len(memory.turns) // 2 for memory in new))
 
 
 def choose_replay(

@@ -8,28 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from itertools import chain
 
+from metahuman_core.dataset.answered import Answer, Answered, newest_of, outdated_of
 from metahuman_core.model_study.marks import Marks
-from metahuman_core.study import BY_MODEL, ONE_AT_A_TIME
+from metahuman_core.study import BY_MODEL
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A sample, as far as it counts here. `asked` is the question in one form, "" where it has a history.
-
-    `age` sorts as time does: when it happened, and of the same moment what was learned later.
-    """
-
-    age: tuple[str, bool]
-    memory: str
-    asked: str
-    answer: str
-    form: str
-
-
-def contradicted(samples: Iterable[Answered]) -> frozenset[tuple[str, str]]:
-    """The (memory, answer) of a model's facts that must not be trained.
+def contradicted(samples: Iterable[Answered]) -> frozenset[Answer]:
+    """A model's facts that must not be trained.
 
     Those of which a wording is answered otherwise by a template or by a newer memory's fact, and those that speak of
     what their own memory says and a newer one corrects (an address).
@@ -42,7 +29,7 @@ def contradicted(samples: Iterable[Answered]) -> frozenset[tuple[str, str]]:
     for sample in every:
         if sample.form != BY_MODEL:
             templates[sample.asked].append(sample)
-    newest = _newest(by_model)
+    newest = newest_of(by_model)
     outdated = _outdated(templates)
     return frozenset(
         (sample.memory, sample.answer)
@@ -53,21 +40,12 @@ def contradicted(samples: Iterable[Answered]) -> frozenset[tuple[str, str]]:
     )
 
 
-def _newest(samples: Iterable[Answered]) -> dict[str, Answered]:
-    newest: dict[str, Answered] = {}
-    for sample in samples:
-        if sample.asked not in newest or sample.age >= newest[sample.asked].age:
-            newest[sample.asked] = sample
-    return newest
-
-
 def _outdated(templates: Mapping[str, list[Answered]]) -> dict[str, list[str]]:
     """By memory, its answers to what only one thing can be said of, where a newer memory says another."""
-    newest = _newest(sample for same in templates.values() for sample in same)
+    every = list(chain.from_iterable(templates.values()))
     found: dict[str, list[str]] = defaultdict(list)
-    for sample in (sample for same in templates.values() for sample in same):
-        if sample.form in ONE_AT_A_TIME and newest[sample.asked].memory != sample.memory:
-            found[sample.memory].append(sample.answer)
+    for memory, answer in outdated_of(every, newest_of(every)):
+        found[memory].append(answer)
     return found
 
 

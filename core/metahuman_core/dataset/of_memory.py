@@ -1,8 +1,8 @@
-"""The samples of one memory: all of them, and in which order it is trained again later. Pure."""
+"""The samples of one memory, all of them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from metahuman_core.dataset.samples import Sample, Split
@@ -26,23 +26,6 @@ def samples_of(memory: Memory, settings: DatasetSettings, system: str, asked: Se
         turns = (Turn("user", question.ask), Turn("assistant", question.answer))
         split: Split = "probe" if question.probe else "train"
         yield Sample(memory.digest, memory.kind, "new", split, question.form, opening + turns)
-
-
-def least_asked(samples: Iterable[Sample], before: Mapping[str, int]) -> list[Sample]:
-    """What is trained of an old memory, in the order in which it is to be trained again.
-
-    What was asked the least `before` (how often what was asked) comes first, so that all that a memory tells has its
-    turn in time, in all words; of the same often questions before exchanges, and each thing before any a second time.
-    """
-    trained = [sample for sample in samples if sample.split == "train"]
-    told = [sample.turns[-1].text for sample in trained]
-    turn = [told[:place].count(text) for place, text in enumerate(told)]
-
-    def rank_of(place: int) -> tuple[int, bool, int]:
-        sample = trained[place]
-        return before.get(sample.turns[-2].text, 0), sample.form == "exchange", turn[place]
-
-    return [trained[place] for place in sorted(range(len(trained)), key=rank_of)]
 
 
 def _whole(memory: Memory) -> tuple[Turn, Turn]:

@@ -14,14 +14,13 @@ else:
     T = TypeVar("T")
 
 
-def in_turns(ranked: Sequence[T], per_epoch: int, epochs: int, first: int = 0) -> list[T]:
+def in_turns(ranked: Sequence[T], per_epoch: int, epochs: int) -> list[T]:
     """The first of `ranked`, `per_epoch` for each of the `epochs`, with their fields `every` and `turn`.
 
-    Of fewer all are taken, and have their turn again as soon as all had theirs. `first`: the turn that the first has,
-    so that where much is dealt one after the other, no epoch has more than another.
+    Of fewer than that all are taken: each of an epoch's places goes round among its own few, so that none is left out,
+    and every epoch has as many.
     """
-    count = min(len(ranked), per_epoch)
-    every = min(epochs, len(ranked) // count) if count else 1
-    return [
-        replace(one, every=every, turn=(first + place) % every) for place, one in enumerate(ranked[: count * every])
-    ]
+    places = min(len(ranked), per_epoch)
+    count = min(len(ranked), places * epochs)
+    shares = [ranked[count * place // places : count * (place + 1) // places] for place in range(places)]
+    return [replace(one, every=len(share), turn=turn) for share in shares for turn, one in enumerate(share)]

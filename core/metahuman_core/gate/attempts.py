@@ -80,10 +80,10 @@ def at_most_twice(
 
 
 def _gentler(plan: Plan, reasons: tuple[str, ...]) -> Attempt:
-    """A lower rate, twice as much of each old memory, and half as many general questions again."""
+    """A lower rate, up to twice as much of the same old memories, and half as many general questions again."""
     dataset = plan.dataset.model_copy(
         update={
-            "replay_samples": min(50, 2 * plan.dataset.replay_samples),
+            "replay_ratio": min(100, 2 * plan.dataset.replay_ratio),
             "general_share": min(0.5, 1.5 * plan.dataset.general_share),
         }
     )

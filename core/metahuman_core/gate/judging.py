@@ -86,7 +86,7 @@ def _damaged(evaluation: Evaluation, gate: GateSettings) -> list[str]:
         reasons.append(f"general ability is damaged since the base: {_bits(since_anchor)}")
     if not kl_to_anchor <= gate.max_kl_to_anchor:
         reasons.append(
-            f"it has drifted from the base: mean KL {kl_to_anchor:.2f} nats on general answers, "
+            f"it has drifted from the base: mean KL {kl_to_anchor:.2f} nats a token of plain text, "
             f"above {gate.max_kl_to_anchor:g}"
         )
     return reasons

@@ -105,7 +105,7 @@ def _measures(facts: Facts) -> Html:
         ("Backward transfer (older batches now, against right after each was learned)", _points(transfer.backward)),
         ("Forgetting (older batches now, against the best ever)", _points(transfer.forgetting)),
         ("Forward transfer (new memories before they were told, against the base)", _points(transfer.forward)),
-        ("Mean KL to the base on general answers, nats a token", _number(evaluation.kl_to_anchor, 3)),
+        ("Mean KL to the base on plain text, nats a token", _number(evaluation.kl_to_anchor, 3)),
     ]
     return section(
         "Measures",

@@ -73,17 +73,6 @@ def nats_of(model: Any, samples: Sequence[Encoded], pad: int, packing: Packing |
     return [*nats_of(model, first, pad, packing), *nats_of(model, second, pad, packing)]
 
 
-@torch.inference_mode()
-def log_likelihoods(model: Any, samples: Sequence[Encoded], pad: int, packing: Packing | None) -> torch.Tensor:
-    """Of every token of the vocabulary at each of the answers' tokens: [tokens, vocabulary], in main memory."""
-    try:
-        logits, wanted = _logits(model, samples, pad, packing)
-        return logits[wanted != IGNORED].log_softmax(-1).cpu()
-    except torch.OutOfMemoryError:
-        first, second = _halves(samples)
-    return torch.cat([log_likelihoods(model, half, pad, packing) for half in (first, second)])
-
-
 def _halves(samples: Sequence[Encoded]) -> tuple[Sequence[Encoded], Sequence[Encoded]]:
     """Both halves of a batch. Raises what is being handled where it is one sample."""
     if len(samples) == 1:

@@ -16,6 +16,7 @@ import torch
 
 from metahuman_core.durable import partial_of, remove
 from metahuman_core.errors import MetahumanError
+from metahuman_core.gate.gguf_bounds import GGUF_BOUNDS
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.results import Checked
 from metahuman_core.settings import WeightSettings
@@ -29,10 +30,6 @@ _SURE_NATS = 0.5
 # What rounding to bf16, or a base held in four bits while it was measured, comes to at most. Tensors that are lost cost
 # several.
 _MERGED_NATS = 0.3
-# Mean KL at most, top-1 agreement at least. Measured on SmolLM2-135M against fp32: Q8_0 0.005 and 96 %, Q4_K_M 0.064
-# and 90 %; trained, Q8_0 has 0.006 to 0.05, and once had 0.07 with 98 %. A wrong conversion is beyond 1 and below
-# 30 %.
-_BOUNDS = {"Q8_0": (0.2, 0.85), "Q6_K": (0.25, 0.8), "Q5_K_M": (0.3, 0.75), "Q4_K_M": (0.4, 0.65)}
 
 
 def check_gguf(
@@ -73,8 +70,8 @@ def check_gguf(
             nats.append(nats_under(ours, sequence))
     agreed = torch.cat(same).float()
     mean_kl, top1 = float(torch.cat(kls).mean()), float(agreed.mean()) if len(agreed) else 1.0
-    max_kl, min_top1 = _BOUNDS[settings.quantization]
-    max_kl, min_top1 = settings.max_kl or max_kl, settings.min_top1 or min_top1
+    bounds = GGUF_BOUNDS[settings.quantization]
+    max_kl, min_top1 = settings.max_kl or bounds.max_kl, settings.min_top1 or bounds.min_top1
     reasons = []
     if theirs.template != serving_template(str(tokenizer.chat_template)):
         reasons.append("the GGUF's chat template is not model/'s")

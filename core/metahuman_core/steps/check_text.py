@@ -32,11 +32,13 @@ def nats_under(log_likelihoods: torch.Tensor, ids: list[int]) -> torch.Tensor:
 
 
 @torch.inference_mode()
+def log_likelihoods_under(model: Any, ids: list[int]) -> torch.Tensor:
+    """Of every token of the vocabulary behind each of `ids`: [tokens, vocabulary], in main memory."""
+    logits: torch.Tensor = model(torch.tensor([ids], device=model.device), use_cache=False).logits[0]
+    return logits.float().log_softmax(-1).cpu()
+
+
 def text_nats(model: Any, tokenizer: PreTrainedTokenizerBase) -> float:
     """The mean negative log likelihood of the text's tokens, in nats."""
-    nats = []
-    for ids in paragraph_ids(tokenizer):
-        sequence = with_bos(tokenizer, ids)
-        logits = model(torch.tensor([sequence], device=model.device), use_cache=False).logits[0].float()
-        nats.append(nats_under(logits.log_softmax(-1), sequence).cpu())
-    return float(torch.cat(nats).mean())
+    sequences = [with_bos(tokenizer, ids) for ids in paragraph_ids(tokenizer)]
+    return float(torch.cat([nats_under(log_likelihoods_under(model, ids), ids) for ids in sequences]).mean())

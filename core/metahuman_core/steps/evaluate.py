@@ -10,10 +10,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from peft import PeftModel
@@ -31,8 +30,8 @@ from metahuman_core.gate.summing_up import mean_change, measure_of, recall_row, 
 from metahuman_core.journal import as_plain
 from metahuman_core.progress import Progress, Report, StopRequested
 from metahuman_core.settings import GateSettings
-from metahuman_core.steps.answering import answers, cut_to_what_is_asked, log_likelihoods, nats_of, wanted_ids
-from metahuman_core.steps.check_text import text_nats
+from metahuman_core.steps.answering import answers, cut_to_what_is_asked, nats_of, wanted_ids
+from metahuman_core.steps.check_text import log_likelihoods_under, nats_under, paragraph_ids, with_bos
 from metahuman_core.steps.encode import ChatEncoder, Encoded
 from metahuman_core.steps.loading import Base
 from metahuman_core.steps.model_folder import load_tokenizer
@@ -42,7 +41,6 @@ from metahuman_core.steps.train import Anchor
 _BATCH = 32
 _AS_PLAIN = TypeAdapter(list[Asked])
 
-T = TypeVar("T")
 Who = Literal["anchor", "before", "after"]
 
 
@@ -96,14 +94,15 @@ def evaluate(
     asked = [_asked(one, b, a) for one, b, a in zip(put, said_before, said_after, strict=True)]
     new = [one for one in put if one.prompt.set == "new"]
     at_first = asking.answers_of("anchor", new, lambda _: None) if before is not None and new else []
-    kl_to_anchor, anchors_bits = asking.to_anchor([one for one in put if one.prompt.set == "general"])
+    anchors_bits = asking.anchors_bits([one for one in put if one.prompt.set == "general"])
+    kl_to_anchor, text_nats = asking.on_text()
     general = [a.after.bits_per_byte for a in asked if a.set == "general"]
     evaluation = Evaluation(
         new=measure_of(asked, "new"),
         old=measure_of(asked, "old"),
         general=measure_of(asked, "general"),
         kl_to_anchor=kl_to_anchor,
-        text_nats=asking.of("after", lambda: text_nats(model, tokenizer)),
+        text_nats=text_nats,
         transfer=transfer_of(asked, fmean(s.recalled for s in at_first) if at_first else None),
         recall=recall_row(asked),
         unknown=measure_of(asked, "unknown"),
@@ -162,26 +161,29 @@ class _Asking:
             return is_admitted(answer, self._admissions)
         return is_recalled(one.prompt.ask, one.wanted, answer)
 
-    def to_anchor(self, put: Sequence[_Put]) -> tuple[float, list[float]]:
-        """Mean KL(anchor ‖ new) in nats a token of the wanted answers, 0 for no prompts; the anchor's bits per byte."""
-        kls: list[torch.Tensor] = []
+    def anchors_bits(self, put: Sequence[_Put]) -> list[float]:
+        """How likely the anchor finds the wanted answers, in bits per byte."""
         bits: list[float] = []
-        for start in range(0, len(put), _BATCH):
-            batch = put[start : start + _BATCH]
-            encoded = [one.encoded for one in batch]
-            ask = partial(log_likelihoods, self._model, encoded, self._pad, self._packing)
-            ours, theirs = self.of("anchor", ask), self.of("after", ask)
-            kls.append((ours.exp() * (ours - theirs)).sum(-1))
-            wanted = list(map(wanted_ids, encoded))
-            nats = -ours.gather(1, torch.tensor([[token] for ids in wanted for token in ids]))[:, 0]
-            each = torch.split(nats, list(map(len, wanted)))
-            bits += [_bits_per_byte(float(own.sum()), one) for own, one in zip(each, batch, strict=True)]
-        return float(torch.cat(kls).mean()) if kls else 0.0, bits
+        with self._speaking("anchor"):
+            for start in range(0, len(put), _BATCH):
+                batch = put[start : start + _BATCH]
+                nats = nats_of(self._model, [one.encoded for one in batch], self._pad, self._packing)
+                bits += [_bits_per_byte(own, one) for own, one in zip(nats, batch, strict=True)]
+        return bits
 
-    def of(self, who: Who, do: Callable[[], T]) -> T:
-        """What `do` gives while one of them speaks."""
-        with self._speaking(who):
-            return do()
+    def on_text(self) -> tuple[float, float]:
+        """On the check text, in nats a token: mean KL(anchor ‖ new), and the new one's negative log likelihood."""
+        kls: list[torch.Tensor] = []
+        nats: list[torch.Tensor] = []
+        for ids in paragraph_ids(self._tokenizer):
+            sequence = with_bos(self._tokenizer, ids)
+            with self._speaking("anchor"):
+                anchors = log_likelihoods_under(self._model, sequence)
+            with self._speaking("after"):
+                ours = log_likelihoods_under(self._model, sequence)
+            kls.append((anchors.exp() * (anchors - ours)).sum(-1))
+            nats.append(nats_under(ours, sequence))
+        return float(torch.cat(kls).mean()), float(torch.cat(nats).mean())
 
     @contextmanager
     def _speaking(self, who: Who) -> Iterator[None]:

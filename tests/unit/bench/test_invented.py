@@ -10,7 +10,7 @@ import pytest
 from lifelong.invented import Counts, Invented, invent
 from lifelong.kinds import KINDS
 from lifelong.material import Run, holds
-from metahuman_core.dataset.samples import Sample, line_of, read_samples
+from metahuman_core.dataset.samples import Sample, an_epoch_of, line_of, read_samples
 from metahuman_core.errors import UsageError
 from metahuman_core.settings import DatasetSettings
 
@@ -87,10 +87,11 @@ def test_a_line_of_two_batches_corrects_in_the_second_and_one_of_one_batch_nowhe
     assert not any(probe.outdated for probe in invent(1, 1, COUNTS).batches[0].probes)
 
 
-def test_a_replayed_memory_gives_its_first_samples_and_no_watched_one() -> None:
-    samples = [s for s in dataset(invent(1, 5, COUNTS), 2, replay=3) if s.role == "replay"]
-    assert len(samples) == 3 * DatasetSettings().replay_samples
-    assert {s.split for s in samples} == {"train"}
+def test_of_old_memories_as_much_is_trained_as_of_new_ones_and_nothing_that_is_watched() -> None:
+    samples = dataset(invent(1, 5, COUNTS), 2, replay=8)
+    old, new = ([s for s in samples if s.role == role] for role in ("replay", "new"))
+    assert an_epoch_of(old) == an_epoch_of(new)
+    assert {s.split for s in old} == {"train"}
 
 
 def test_general_samples_and_unknown_questions_come_beside_the_facts() -> None:

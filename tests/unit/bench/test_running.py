@@ -31,7 +31,7 @@ def line(strategy: str | Strategy, seed: int = 1) -> Line:
 
 def result(cell: Cell, *, recalled: bool = True) -> Measured:
     watched = tuple(Watched(sample.memory, recalled) for sample in cell.watched)
-    return Measured(cell.key, cell.strategy, cell.seed, cell.cycle, (), watched, (), (), 0, 0, 1.0, 0.5, False, 0)
+    return Measured(cell.key, cell.strategy, cell.seed, cell.cycle, (), watched, (), (), 1.0, 0, 0, 1.0, 0.5, False, 0)
 
 
 def cells(strategy: str | Strategy, *, recalled: bool = True) -> list[Cell]:
@@ -175,7 +175,7 @@ def test_the_cumulative_line_trains_all_that_is_current_from_the_base_each_time(
 
 
 def test_a_corrected_fact_is_not_replayed() -> None:
-    every = Strategy("all", changes=(("replay_ratio", 10.0), *ALONE))
+    every = Strategy("all", changes=(("replay_ratio", 2.5), *ALONE))
     last = cells(every)[-1]
     new = {memory.source for memory in MATERIAL.batches[-1].memories}
     outdated = {memory.digest for memory in MATERIAL.batches[0].memories if memory.source in new}
@@ -185,7 +185,7 @@ def test_a_corrected_fact_is_not_replayed() -> None:
 
 
 def test_what_the_last_version_did_not_recall_is_replayed_first() -> None:
-    two = line(Strategy("two", changes=(("replay_ratio", 0.67), *ALONE)))
+    two = line(Strategy("two", changes=(("replay_ratio", 0.17), *ALONE)))
     first = two.next()
     assert first is not None
     learned = two.then(first, result(first)).next()

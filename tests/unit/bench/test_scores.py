@@ -17,6 +17,7 @@ from lifelong.scores import (
     interval,
     last_of,
     matrix_of,
+    prose_change,
     transfer_of,
 )
 from lifelong.summaries import goals_of, summary_of, unmeasured
@@ -26,7 +27,12 @@ R = [[0.0, 0.1, 0.0], [0.9, 0.1, 0.2], [0.5, 0.8, 0.1], [0.6, 0.4, 1.0]]
 
 
 def measured(
-    cycle: int, recalled: dict[str, list[bool]], *, seed: int = 1, bits: tuple[float, ...] = (8.0, 8.0)
+    cycle: int,
+    recalled: dict[str, list[bool]],
+    *,
+    seed: int = 1,
+    bits: tuple[float, ...] = (8.0, 8.0),
+    nats: float = 3.0,
 ) -> Measured:
     """A version's result; a fact's name ends with its batch, and `old-` and `new-` are a correction's answers."""
     answers = []
@@ -38,7 +44,7 @@ def measured(
             else:
                 answers.append(Answered(batch, about, f"{place}", "k", "", value))
     return Measured(
-        "", "s", seed, cycle, tuple(answers), (), bits, (8, 8), 8, 1, 2.0, 1.0, went_on=False, version_bytes=8
+        "", "s", seed, cycle, tuple(answers), (), bits, (8, 8), nats, 8, 1, 2.0, 1.0, went_on=False, version_bytes=8
     )
 
 
@@ -132,6 +138,11 @@ def test_the_general_change_is_a_share_of_all_bits() -> None:
     told = general_change([measured(0, {}, bits=(10.0, 30.0))], [measured(2, {}, bits=(12.0, 30.0))])
     assert told.mean == pytest.approx(0.05)
     assert (told.low, told.high) == (pytest.approx(0.0), pytest.approx(0.2))
+
+
+def test_the_change_on_prose_is_each_seeds_own() -> None:
+    before, after = [measured(0, {}, nats=2.0), measured(0, {}, nats=4.0)], [measured(2, {}, nats=3.0)] * 2
+    assert prose_change(before, after) == pytest.approx((0.5 - 0.25) / 2)
 
 
 def test_ours_is_held_against_the_naive_chain_fact_by_fact() -> None:

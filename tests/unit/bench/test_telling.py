@@ -52,8 +52,9 @@ def keep_everything(folder: Path) -> None:
             Answered(n, p.about, p.ask, p.key, "", recalls(n), correction=bool(p.outdated))
             for n, p in probes_of(material)
         )
-        bits, train_s = (8.0, 8.0), 3.0
-        return Measured(cell.key, cell.strategy, 1, cell.cycle, answers, (), bits, (9, 9), 1, 1, train_s, 1.0, False, 7)
+        nats, train_s = 2.0 + cell.cycle, 3.0
+        of = (cell.key, cell.strategy, 1, cell.cycle)
+        return Measured(*of, answers, (), (8.0, 8.0), (9, 9), nats, 1, 1, train_s, 1.0, False, 7)
 
     lines = [Line(s, 1, material, recipe, sha256) for s in STRATEGIES if s.name in NAMES]
     run([base_cell(1, material, recipe, sha256)], lines, Kept(folder / "results"), made)
@@ -67,6 +68,7 @@ def test_what_is_kept_is_told_with_its_goals_and_as_a_page(told: Told, tmp_path:
     result = json.loads(done.stdout.splitlines()[-1])
     assert (result["bench"], result["met"]) == ("forgetting", True)
     assert (result["ours"]["recall"], result["peer"]["recall"]) == (1.0, 0.5)
+    assert result["ours"]["prose_change"] == pytest.approx(1.0)
     assert result["ours"]["naive_less_ours_points_at_worst"] == -100
     page = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert "| naive | 1 | -100.0 [-100.0, -100.0] |" in page

@@ -71,7 +71,7 @@ def test_the_second_attempt_has_a_lower_rate_and_more_replay(bench: Bench) -> No
     assert learned.first_reasons == FAILED.reasons
     first, second = bench.tried
     assert second.rate_factor == bench.plan.gate.gentler_rate < first.rate_factor
-    assert second.dataset.replay_samples == 2 * first.dataset.replay_samples
+    assert second.dataset.replay_ratio == 2 * first.dataset.replay_ratio
     assert "old memories are forgotten" in bench.said[0].note
     run_dir = bench.journal.run_dir
     assert (run_dir / FIRST_EVALUATION).read_text(encoding="utf-8") == "1"

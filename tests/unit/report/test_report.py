@@ -160,7 +160,7 @@ def test_a_second_attempt_shows_its_own_recipe(run: Run) -> None:
     first, second = (Read(run(first_reasons=reasons).page()).text for reasons in ((), ("it forgot",)))
     assert "second attempt" not in first
     assert "second attempt 0.5 times training.learning_rate" in second
-    assert ("dataset.replay_samples 2 " in first, "dataset.replay_samples 4 " in second) == (True, True)
+    assert ("dataset.replay_ratio 1.0 " in first, "dataset.replay_ratio 2.0 " in second) == (True, True)
 
 
 def test_what_is_no_number_is_no_number(run: Run) -> None:
