@@ -105,18 +105,22 @@ def _registered(settings: Settings, profile: str) -> set[str]:
     return {version.run_label for version in registry.training_history} if registry else set()
 
 
-def is_understood(journal: Journal) -> bool:
-    """Whether the run's plan is one of this program's: an older or a newer one may have had other settings."""
-    try:
-        read_plan(journal.file.inputs)
-    except MetahumanError:
-        return False
-    return True
-
-
 def is_same_command(settings: Settings, wish: Wish, journal: Journal) -> bool:
     """Whether this command, with these settings, is the one that began the run."""
     return read_plan(journal.file.inputs).command_sha256 == command_sha256(settings, wish)
+
+
+def why_replaced(settings: Settings, wish: Wish, journal: Journal, *, failed: bool) -> str:
+    """Why the unfinished run makes way for a new one where no person is there to ask; "" where it does not.
+
+    `failed`: it has failed, so that other settings may help. A plan that cannot be read is another program's: an older
+    or a newer one had other settings.
+    """
+    try:
+        is_same = is_same_command(settings, wish, journal)
+    except MetahumanError:
+        return "was begun by another version of this program, which had other settings"
+    return "failed with other settings" if failed and not is_same else ""
 
 
 def refuse_other(settings: Settings, wish: Wish, journal: Journal) -> None:

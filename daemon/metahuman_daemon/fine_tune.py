@@ -28,11 +28,10 @@ from metahuman_core.settings import Settings
 from metahuman_core.unfinished import (
     discard_left_behind,
     discard_unfinished,
-    is_same_command,
-    is_understood,
     refuse_other,
     sweep,
     unfinished_run,
+    why_replaced,
 )
 from metahuman_core.versions.pruning.carrying_out import finish_prunings
 from metahuman_core.wish import Wish
@@ -99,12 +98,12 @@ def fine_tune(
         for label in discard_left_behind(settings, wish.profile, now):
             say(f"run {label} is thrown away: the version it goes on from was rolled back")
         journal = unfinished_run(settings, wish.profile, now)
-        if journal and (why := _why_replaced(settings, wish, journal, other_settings)):
+        if journal and other_settings == "refuse":
+            refuse_other(settings, wish, journal)
+        elif journal and (why := why_replaced(settings, wish, journal, failed=other_settings == "replace")):
             say(f"run {journal.run_dir.name} {why}: thrown away; its memories are due again")
             discard_unfinished(settings, wish.profile, now)
             journal = None
-        if journal and other_settings == "refuse":
-            refuse_other(settings, wish, journal)
         if journal:
             registry = load_registry(settings.registry_path(wish.profile))
             anchor = read_plan(journal.file.inputs).anchor
@@ -130,15 +129,6 @@ def fine_tune(
     if version is None:
         raise MetahumanError("the cycle ended, and its version is not in the registry", "see `metahuman history`")
     return version
-
-
-def _why_replaced(settings: Settings, wish: Wish, journal: Journal, other_settings: OtherSettings) -> str:
-    """Why an unfinished run makes way for a new one; "" where it does not. A person is asked (`refuse_other`)."""
-    if other_settings != "refuse" and not is_understood(journal):
-        return "was begun by another version of this program, which had other settings"
-    if other_settings == "replace" and not is_same_command(settings, wish, journal):
-        return "failed with other settings"
-    return ""
 
 
 def _begin(

@@ -22,10 +22,10 @@ from metahuman_core.unfinished import (
     discard_left_behind,
     discard_unfinished,
     is_same_command,
-    is_understood,
     refuse_other,
     sweep,
     unfinished_run,
+    why_replaced,
 )
 from metahuman_core.wish import Wish, command_sha256
 
@@ -81,16 +81,26 @@ def test_the_same_command_goes_on_and_another_is_refused(
         assert "--discard" in refused.value.hint
 
 
-def test_a_run_of_another_version_of_the_program_is_not_understood(
+def test_one_that_failed_makes_way_for_other_settings_and_one_that_did_not_goes_on(
+    settings: Settings, plan: Callable[..., Plan], now: Clock
+) -> None:
+    wish = Wish("anna")
+    journal = Journal.begin(run_folder(settings), replace(plan(), command_sha256=command_sha256(settings, wish)), now)
+    other = settings.model_copy(update={"training": TrainingSettings(rank=8)})
+    assert why_replaced(settings, wish, journal, failed=True) == ""
+    assert why_replaced(other, wish, journal, failed=False) == ""
+    assert why_replaced(other, wish, journal, failed=True) == "failed with other settings"
+
+
+def test_a_run_of_another_version_of_the_program_makes_way_and_a_person_is_asked(
     settings: Settings, plan: Callable[..., Plan], now: Clock
 ) -> None:
     journal = Journal.begin(run_folder(settings), plan(), now)
-    assert is_understood(journal)
     raw = json.loads((journal.run_dir / NAME).read_text(encoding="utf-8"))
     raw["inputs"]["dataset"]["replay_samples"] = 2
     (journal.run_dir / NAME).write_text(json.dumps(raw), encoding="utf-8")
     other = Journal.open(journal.run_dir, now)
-    assert not is_understood(other)
+    assert "another version of this program" in why_replaced(settings, Wish("anna"), other, failed=False)
     with pytest.raises(MetahumanError, match="replay_samples") as refused:
         refuse_other(settings, Wish("anna"), other)
     assert "--discard" in refused.value.hint

@@ -100,9 +100,9 @@ class Evaluation:
     `unknown`: personal questions that no memory answers; recalled is whether the answer says so, somehow.
 
     `kl_to_anchor`: mean KL(anchor ‖ new) in nats a token of the check text: plain prose, which is like nothing that is
-    trained, as general questions are. `text_nats`: mean negative log likelihood of that text, for whoever merges to
-    compare with (None: not measured). `recall`: the version's
-    row of the R matrix, the share of prompts recalled by batch (run label; its own is the last).
+    trained. `text_nats`: mean negative log likelihood of that text, for whoever merges to compare with (None: not
+    measured). `recall`: the version's row of the R matrix, the share of prompts recalled by batch (run label; its own
+    is the last).
 
     So that many small losses are seen: `since_learned` is the recall of old prompts now, against that of the first
     version that was asked each (as a rule the one that learned it; of other measures it has none); `since_anchor` the

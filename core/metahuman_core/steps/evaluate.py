@@ -94,9 +94,14 @@ def evaluate(
     asked = [_asked(one, b, a) for one, b, a in zip(put, said_before, said_after, strict=True)]
     new = [one for one in put if one.prompt.set == "new"]
     at_first = asking.answers_of("anchor", new, lambda _: None) if before is not None and new else []
-    anchors_bits = asking.anchors_bits([one for one in put if one.prompt.set == "general"])
+    general = [a for a in asked if a.set == "general"]
+    # At a fresh start the version before is the anchor.
+    anchors_bits = (
+        [a.before.bits_per_byte for a in general]
+        if before is None
+        else asking.anchors_bits([one for one in put if one.prompt.set == "general"])
+    )
     kl_to_anchor, text_nats = asking.on_text()
-    general = [a.after.bits_per_byte for a in asked if a.set == "general"]
     evaluation = Evaluation(
         new=measure_of(asked, "new"),
         old=measure_of(asked, "old"),
@@ -107,7 +112,7 @@ def evaluate(
         recall=recall_row(asked),
         unknown=measure_of(asked, "unknown"),
         since_learned=since_learned(asked),
-        since_anchor=mean_change(list(zip(anchors_bits, general, strict=True))),
+        since_anchor=mean_change(list(zip(anchors_bits, (a.after.bits_per_byte for a in general), strict=True))),
     )
     model.unload()
     verdict = judge(evaluation, gate)
