@@ -92,6 +92,8 @@ class Service:
                     self._post = inbox.post
                     self._floor = Floor(selector)
                     self._house = House(self._settings, inbox.post, self._now())
+                    # First: who asks systemd as soon as it calls us active is to be told.
+                    self._say_how_things_are(self._now().astimezone(self._house.zone))
                     self._systemd.ready()
                     log.info("the daemon runs", root=str(root), profiles=sorted(self._house.desks), pid=os.getpid())
                     while self._ends_at_s is None or self._floor.running:
@@ -118,11 +120,14 @@ class Service:
         else:
             self._systemd.more_time(_MORE_S)
         self._news.poll()
+        self._say_how_things_are(now)
+        self._systemd.alive()
+
+    def _say_how_things_are(self, now: datetime) -> None:
         line = self._house.write(self._floor.running, now)
         if line != self._line:
             self._line = line
             self._systemd.status(line)
-        self._systemd.alive()
 
     def _patience_s(self) -> float:
         """How long to wait for word: until time alone may change something."""

@@ -360,6 +360,7 @@ def test_systemd_is_told_what_it_wants_to_know(start_daemon: Starter) -> None:
         told = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "600000"}
         daemon = start_daemon(environment=told)
         systemd.hears("READY=1")
+        assert systemd.told[0].startswith("STATUS=anna: "), "who asks right after the start is told something"
         systemd.hears("STATUS=anna: waiting, waits for memories")
         began_s, before = time.monotonic(), systemd.told.count("WATCHDOG=1")
         systemd.hears("WATCHDOG=1", before + 6)
