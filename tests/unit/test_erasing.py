@@ -287,6 +287,20 @@ def test_many_files_that_go_at_once_are_a_drive_that_is_away(home: Home) -> None
     assert home.look(NOON + 3 * MINUTE) == 20
 
 
+def test_files_that_were_moved_are_not_counted_as_deleted(home: Home) -> None:
+    texts = [f"{STOVE} That was day {number} of it, and nothing else happened." for number in range(25)]
+    for number, text in enumerate(texts):
+        home.say(f"{number}.json", text)
+    home.say("boat.json", BOAT)
+    home.scan()
+    (home.folder / "old").mkdir()
+    for number in range(len(texts)):
+        (home.folder / f"{number}.json").rename(home.folder / "old" / f"{number}.json")
+    assert home.look_twice() == 0
+    (home.folder / "boat.json").unlink()
+    assert home.look_twice() == 1
+
+
 def test_what_the_file_had_said_before_goes_with_it(home: Home) -> None:
     path = home.say("a.json", BOAT)
     home.say("b.json", "I planted three lemon trees next to the well behind our house.")

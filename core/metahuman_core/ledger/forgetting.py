@@ -34,7 +34,7 @@ class Forgetting:
     def erase_deleted(self, labels: Sequence[str], at: datetime, *, gone_before: datetime, most: int) -> list[str]:
         """Erase what stood only in files that are gone, and were so before `gone_before`. Gives their digests.
 
-        Where more than `most` files are, nothing is erased.
+        Where more than `most` files took something along, nothing is erased.
 
         `labels`: the roots that are there, and hold something: nothing below another one is erased. What is gone and
         was not known to be, is so since `at`.
@@ -42,12 +42,14 @@ class Forgetting:
         with transaction(self._db):
             self._gone.date(at)
             roots = tuple(f"{label}/" for label in labels)
-            lost = {
+            gone = {
                 source
                 for source, since in self._gone.since().items()
                 if since is not None and since <= gone_before and source.startswith(roots)
             }
-            found = self._gone.memories(lost) if len(lost) <= most else []
+            found, files = self._gone.lost(gone)
+            if files > most:
+                return []
             if found:
                 self._erase(found, at)
         return found

@@ -49,8 +49,10 @@ class Gone:
         rows = self._db.execute("SELECT source, since FROM gone")
         return {source: datetime.fromisoformat(since) if since else None for source, since in rows}
 
-    def memories(self, sources: Collection[str]) -> list[str]:
-        """What these files said, and nobody else does; with what they had said before that. Digests, in order."""
+    def lost(self, sources: Collection[str]) -> tuple[list[str], int]:
+        """What these files said, and nobody else does; with what they had said before that: digests, in order. With
+        how many of the files said such: one that was moved did not.
+        """
         found: set[str] = set()
         left: set[str] = set()
         for source in sources:
@@ -65,7 +67,7 @@ class Gone:
                 " WHERE NOT EXISTS (SELECT 1 FROM slots WHERE slots.digest = memories.digest)"
             )
             found |= {digest for digest, source in before if source in left}
-        return sorted(found)
+        return sorted(found), len(left)
 
     def count(self) -> int:
         """How many memories stand in no file but such as are gone."""

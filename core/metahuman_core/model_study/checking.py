@@ -60,7 +60,7 @@ def check(memory: Memory, proposals: Sequence[Proposal]) -> Checked:
             continue
         good = []
         for ask in wordings:
-            reason = next(_faults_of_ask(Marks(ask), place, answer, whole), "")
+            reason = next(_faults_of_ask(Marks(ask), place, answer, whole, told), "")
             reason = reason or ("asked already" if _in_one_form(ask) in taken else "")
             if reason:
                 refused.append(reason)
@@ -87,8 +87,8 @@ def _why_nothing(answer: Marks) -> str:
     return "" if answer.telling or answer.numbers or answer.links else "an answer that tells nothing"
 
 
-def _faults_of_ask(ask: Marks, place: Told, answer: Marks, whole: Marks) -> Iterator[str]:
-    """What is wrong with a question to which `place` answers."""
+def _faults_of_ask(ask: Marks, place: Told, answer: Marks, whole: Marks, told: Sequence[Told]) -> Iterator[str]:
+    """What is wrong with a question to which `place`, one of all that is `told`, answers."""
     if reason := _why_not_text(ask.text, whole):
         yield reason
     if len(ask.text) > _MAX_ASK_CHARS or len(ask.words) < _MIN_ASK_WORDS or not ask.text.endswith(_ASKS):
@@ -102,8 +102,10 @@ def _faults_of_ask(ask: Marks, place: Told, answer: Marks, whole: Marks) -> Iter
     foreign = ask.telling - set(known) - VAGUE
     if not known or len(foreign) > len(known):
         yield "a question in words that the memory does not have"
-    if not any(place.own.has(word) or place.before.has(word) for word in known):
+    if not place.fits(known) or place.lacks(ask):
         yield "it asks for something else than is answered"
+    if any(other.fits(known) > place.fits(known) for other in told if not place.overlaps(other)):
+        yield "other sentences have more of what it asks for"
     if share(answer, ask) == 1 and answer.numbers <= ask.numbers:
         yield "the question gives the answer away"
 

@@ -6,8 +6,9 @@ than an answer by template may be. So nothing that a model made up can become an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 from metahuman_core.memories.model import Memory
@@ -21,12 +22,29 @@ _MOST_TOGETHER = 3
 _SHARE = 0.6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Told:
     """Sentences of the person's that follow each other, and what was said to them just before (a question perhaps)."""
 
     own: Marks
     before: Marks
+
+    @cached_property
+    def both(self) -> Marks:
+        """What was said before, and what the person said."""
+        return Marks(f"{self.before.text}\n{self.own.text}")
+
+    def lacks(self, ask: Marks) -> bool:
+        """Whether a question names somebody or something, or has a number, that these sentences do not tell of."""
+        return bool(self.both.strange_names(ask) or self.both.strange_numbers(ask))
+
+    def overlaps(self, other: Told) -> bool:
+        """Whether one of them is part of the other."""
+        return self.own.text in other.own.text or other.own.text in self.own.text
+
+    def fits(self, words: Iterable[str]) -> int:
+        """How many of a question's words they have."""
+        return sum(map(self.both.has, words))
 
 
 def told_in(memory: Memory) -> tuple[Told, ...]:
@@ -47,7 +65,8 @@ def told_in(memory: Memory) -> tuple[Told, ...]:
 def place_of(answer: Marks, ask: Marks, told: Sequence[Told]) -> Told | None:
     """Where the person says what `answer` says, in as few words as they do; of several, where most is of the question.
 
-    None where these places say the opposite. Raises LookupError where there is no place at all.
+    With what stands beside it, where it is only with that of whom or what is asked ("How was Lisbon?": "I was in Lisbon
+    in May. It rained."). None where these places say the opposite. Raises LookupError where there is no place at all.
     """
     shortest: list[Told] = []
     for one in told:  # the shortest first
@@ -56,7 +75,9 @@ def place_of(answer: Marks, ask: Marks, told: Sequence[Told]) -> Told | None:
     if not shortest:
         raise LookupError
     agreeing = [one for one in shortest if one.own.denies == answer.denies]
-    return max(agreeing, key=lambda one: sum(map(one.own.has, ask.telling)), default=None)
+    place = max(agreeing, key=lambda one: one.fits(ask.telling), default=None)
+    with_it = (one for one in told if place and place.own.text in one.own.text and not one.lacks(ask))
+    return next(with_it, place)
 
 
 def _bears_out(told: Told, answer: Marks) -> bool:

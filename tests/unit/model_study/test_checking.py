@@ -162,6 +162,33 @@ def test_a_name_bound_to_the_wrong_thing_is_answered_by_the_true_sentence() -> N
     assert kept.answer == "My sister Odile lives in Ghent. My brother Jan lives in Oslo."
 
 
+TAUGHT = "Grandmother taught Ruth to sail the old dinghy.{}Uncle Bram taught Pieter to weld."
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer", "said"),
+    [
+        ("Who taught Pieter to weld?", "Grandmother taught Ruth to sail the old dinghy.", TAUGHT.format("\n\n")),
+        ("Who taught somebody to weld?", "Grandmother taught Ruth to sail the old dinghy.", TAUGHT.format(" ")),
+        ("Where does your brother live?", "My sister lives in Ghent.", "My sister lives in Ghent. My brother has a boat."
+         " My brother lives in Oslo."),
+        ("What happened in 1998?", "The shed burnt down.", "In 1997 a thing happened: the shed burnt down.\n\nIn 1998"
+         " we moved."),
+    ],
+)  # fmt: skip
+def test_a_question_that_other_sentences_answer_is_refused(ask: str, answer: str, said: str) -> None:
+    assert checked(ask, answer, memory=text(said)).kept == ()
+
+
+def test_of_whom_is_asked_stands_in_the_answer() -> None:
+    memory = text(TAUGHT.format(" "))
+    (kept,) = checked("Who taught Pieter to weld?", "Grandmother taught Ruth to sail.", memory=memory).kept
+    assert kept.answer == memory.text
+    memory = text("In May I was in Lisbon. Rain fell on all the days. I read four books.")
+    (kept,) = checked("What was the weather like in Lisbon?", "Rain fell on all the days.", memory=memory).kept
+    assert kept.answer == "In May I was in Lisbon. Rain fell on all the days."
+
+
 def test_what_is_told_far_apart_is_not_put_together() -> None:
     memory = text("My sister is called Odile.\n\nThe shed is green.\n\nGhent is where I would like to live.")
     assert "in no one place" in only_reason(
