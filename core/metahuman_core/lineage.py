@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 from metahuman_core.adapter_config import read_adapter_config
@@ -106,7 +107,8 @@ def choose_start(
     here = root / parent.adapter_path if parent.adapter_path else None
     adapter = here if here and here.is_dir() else archived(parent)
     note = ""
-    if recipe.reanchor_every == 0 and adapter is not None and parent.anchor_model:
+    merges = registry is not None and _is_to_be_merged(parent, registry, recipe.reanchor_every)
+    if not merges and adapter is not None and parent.anchor_model:
         if _same_shape(adapter, recipe):
             _require_had(registry.by_model_path(parent.anchor_model) if registry else None, parent, root, why_lost)
             left = f"version {parent.version} was rolled back: what is trained on it makes a branch"
@@ -116,6 +118,17 @@ def choose_start(
     if not (root / model / "config.json").is_file() and (why := why_lost(parent)):
         raise _missing(model, registry, root, named=flag is not None, why=why)
     return Start(base_model=model, anchor=model, anchor_revision="", warm_start=None, parent=parent, note=note)
+
+
+def _is_to_be_merged(parent: Version, registry: Registry, every: int) -> bool:
+    """Whether so many versions, the parent among them, stand on its anchor that the next one stands on it merged."""
+    if not every:
+        return False
+    line = registry.ancestry(parent)
+    on_it = takewhile(
+        lambda pair: not pair[0].consolidated and pair[1].anchor_model == parent.anchor_model, pairwise(line)
+    )
+    return 1 + sum(1 for _ in on_it) >= every
 
 
 def is_local(name: str, root: Path, registry: Registry | None) -> bool:

@@ -125,7 +125,7 @@ class TrainingSettings(_Section):
     checkpoint_every_steps: int = Field(50, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     quantize_base: QuantizeBase = "none"
-    reanchor_every: Literal[0, 1] = 0
+    reanchor_every: int = Field(0, ge=0)
     consolidate_every: int = Field(0, ge=0)
     seed: int = Field(20, ge=0)
 

@@ -66,6 +66,28 @@ def test_with_reanchoring_the_merged_model_is_the_anchor(tmp_path: Path, entry: 
     assert start == Start(first.output_model_path, first.output_model_path, "", None, first)
 
 
+def test_every_so_many_versions_the_adapter_is_merged(tmp_path: Path, entry: Entry) -> None:
+    """Versions 1 and 2 stand on the base, 3 and 4 on 2, and 5 on 4."""
+    line: list[Version] = []
+    anchor = "Some/Base-1B"
+    for number in range(1, 5):
+        made = entry(number, anchor_model=anchor, parent_version=number - 1 or None)
+        line.append(put_adapter(tmp_path, made))
+        put_model(tmp_path, made.output_model_path)
+        start = choose_start(None, registry_of(*line), tmp_path, TrainingSettings(reanchor_every=2))
+        assert start.parent == line[-1]
+        assert start.warm_start == (None if number % 2 == 0 else made.adapter_path)
+        assert start.anchor == (made.output_model_path if number % 2 == 0 else anchor)
+        anchor = start.anchor
+
+
+def test_from_a_consolidation_on_it_is_counted_anew(tmp_path: Path, entry: Entry) -> None:
+    first = put_adapter(tmp_path, entry(1))
+    second = put_adapter(tmp_path, entry(2, parent_version=1, consolidated=True))
+    start = choose_start(None, registry_of(first, second), tmp_path, TrainingSettings(reanchor_every=2))
+    assert (start.anchor, start.warm_start) == (second.anchor_model, second.adapter_path)
+
+
 @pytest.mark.parametrize("changed", [TrainingSettings(rank=8, alpha=32), TrainingSettings(rank=16, alpha=64)])
 def test_another_rank_or_alpha_takes_the_merged_model_and_says_so(
     tmp_path: Path, entry: Entry, changed: TrainingSettings

@@ -92,7 +92,7 @@ def test_a_config_that_is_no_text_is_refused(tmp_path: Path) -> None:
         ('[training]\nrank = "many"', "training.rank"),
         ("[training]\nrank = 0", "training.rank"),
         ("[training]\nlearning_rate = nan", "training.learning_rate"),
-        ("[training]\nreanchor_every = 3", "training.reanchor_every"),
+        ("[training]\nreanchor_every = -1", "training.reanchor_every"),
         ("[dataset.weights]\nreflection = 2.0", "dataset.weights.reflection"),
         ('[weights]\nquantization = "Q2_K"', "weights.quantization"),
         ('[profiles.anna]\nnick = "A"', "profiles.anna.nick"),

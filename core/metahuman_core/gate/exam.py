@@ -1,18 +1,21 @@
 """Which prompts a version is asked: kept-out phrasings of its new memories and of its ancestry's, and general ones.
 
 Invariants: nothing that was trained is asked; of what is superseded nothing is asked; the same run asks the same, and a
-batch that is asked less asks the first of what it asked before, so that answers can be compared over versions.
+batch that is asked less asks the first of what it asked before, so that answers can be compared over versions. Where
+there are more batches than prompts, those come that were not asked for the longest time.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -62,11 +65,12 @@ def exam(run_dir: Path, ancestors: Sequence[Path], stale: frozenset[str], system
     `ancestors`: the run folders of the ancestry, newest first; what is not there is left out. `stale`: digests of
     memories that are superseded.
     """
+    answered = [answers_in(run) for run in ancestors]
     new = _first({run_dir.name: [s for s in _probes(run_dir) if s.role == "new"]}, most)
     general = islice(_general(system), 2 * most)
     unknown = _first({"": [s for s in _kept_out(run_dir) if s.kind == "unknown"]}, most // 4)
-    old = _first(_old(run_dir, ancestors, stale), 2 * most)
-    then, parents = _recalled_then(ancestors), _said_by(ancestors[0], run_dir) if ancestors else {}
+    old = _first(_old(run_dir, ancestors, stale), 2 * most, _last_asked(answered))
+    then, parents = _recalled_then(answered), _said_by(ancestors[0], run_dir) if ancestors else {}
     return [
         *(Prompt("new", batch, sample) for batch, sample in new),
         *(Prompt("old", batch, s, tuple(then[_key(s)]), parents.get((*_key(s), s.turns[-1].text))) for batch, s in old),
@@ -101,14 +105,28 @@ def _old(run_dir: Path, ancestors: Sequence[Path], stale: frozenset[str]) -> dic
     return batches
 
 
-def _first(batches: Mapping[str, Iterable[Sample]], most: int) -> list[tuple[str, Sample]]:
-    """The first of every batch, then the second of every batch, and so on, up to `most`, in an order of no meaning."""
-    ranked: list[tuple[int, bytes, str, Sample]] = []
+def _last_asked(answered: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, int]:
+    """The version that asked a batch last, counted back from the parent, which is 0."""
+    last: dict[str, int] = {}
+    for ago, answers in enumerate(answered):
+        for answer in answers:
+            last.setdefault(str(answer.get("batch")), ago)
+    return last
+
+
+def _first(
+    batches: Mapping[str, Iterable[Sample]], most: int, last_asked: Mapping[str, int] = MappingProxyType({})
+) -> list[tuple[str, Sample]]:
+    """The first of every batch, then the second of every batch, and so on, up to `most`: what was not asked for long
+    before the rest, else in an order of no meaning.
+    """
+    ranked: list[tuple[int, float, bytes, str, Sample]] = []
     for batch, samples in batches.items():
         shuffled = sorted(samples, key=lambda s: _scattered(f"{s.memory}{s.turns[-2].text}"))
-        ranked += [(rank, _scattered(batch), batch, sample) for rank, sample in enumerate(shuffled)]
-    ranked.sort(key=lambda item: item[:3])
-    return [(batch, sample) for _, _, batch, sample in ranked[:most]]
+        since = last_asked.get(batch, math.inf)
+        ranked += [(rank, -since, _scattered(batch), batch, sample) for rank, sample in enumerate(shuffled)]
+    ranked.sort(key=lambda item: item[:4])
+    return [(batch, sample) for *_, batch, sample in ranked[:most]]
 
 
 def _scattered(text: str) -> bytes:
@@ -127,10 +145,10 @@ def _key(sample: Sample) -> tuple[str, str]:
     return sample.memory, sample.turns[-2].text
 
 
-def _recalled_then(ancestors: Sequence[Path]) -> Mapping[tuple[str, str], list[bool]]:
+def _recalled_then(answered: Sequence[Sequence[Mapping[str, Any]]]) -> Mapping[tuple[str, str], list[bool]]:
     """What each version of the ancestry recalled, the oldest first, by memory and prompt."""
     then: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    for answer in chain.from_iterable(map(answers_in, reversed(ancestors))):
+    for answer in chain.from_iterable(reversed(answered)):
         if answer.get("set") in ("new", "old"):
             then[str(answer["memory"]), str(answer["ask"])].append(bool(answer["after"]["recalled"]))
     return then

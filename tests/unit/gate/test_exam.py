@@ -82,6 +82,23 @@ def test_old_prompts_are_spread_over_all_batches_and_stay_the_same(run: Run) -> 
     assert many == of(exam(now, ancestors, frozenset(), "", 32), "old")
 
 
+def test_of_more_batches_than_prompts_all_have_their_turn(run: Run) -> None:
+    ancestors = [run(f"r{n}", {f"m{n}": 1}) for n in range(10)]
+    asked: list[set[str]] = []
+    for number in range(5):
+        now = run(f"z{number}", {})
+        old = of(exam(now, ancestors, frozenset(), "", 2), "old")
+        asked.append({prompt.batch for prompt in old})
+        answers = [
+            {"set": "old", "batch": p.batch, "memory": p.sample.memory, "ask": p.ask, "after": {"recalled": True}}
+            for p in old
+        ]
+        (now / EVALUATION).write_text(json.dumps({"answers": answers}), encoding="utf-8")
+        ancestors.insert(0, now)
+    assert [len(batches) for batches in asked] == [4] * 5
+    assert set.union(*asked[:3]) == set.union(*asked[2:]) == {f"r{n}" for n in range(10)}
+
+
 def test_what_each_version_recalled_then_is_known_the_oldest_first(run: Run) -> None:
     first = run("a", {"m1": 1, "m2": 1}, {"m1": True, "m2": False})
     second = run("b", {"m3": 1}, {"m1": False, "m3": True})

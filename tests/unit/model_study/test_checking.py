@@ -170,12 +170,18 @@ TAUGHT = "Grandmother taught Ruth to sail the old dinghy.{}Uncle Bram taught Pie
     [
         ("Who taught Pieter to weld?", "Grandmother taught Ruth to sail the old dinghy.", TAUGHT.format("\n\n")),
         ("Who taught somebody to weld?", "Grandmother taught Ruth to sail the old dinghy.", TAUGHT.format(" ")),
-        ("Where does your brother live?", "My sister lives in Ghent.", "My sister lives in Ghent. My brother has a boat."
-         " My brother lives in Oslo."),
-        ("What happened in 1998?", "The shed burnt down.", "In 1997 a thing happened: the shed burnt down.\n\nIn 1998"
-         " we moved."),
+        (
+            "Where does your brother live?",
+            "My sister lives in Ghent.",
+            "My sister lives in Ghent. My brother has a boat. My brother lives in Oslo.",
+        ),
+        (
+            "What happened in 1998?",
+            "The shed burnt down.",
+            "In 1997 a thing happened: the shed burnt down.\n\nIn 1998 we moved.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_question_that_other_sentences_answer_is_refused(ask: str, answer: str, said: str) -> None:
     assert checked(ask, answer, memory=text(said)).kept == ()
 
