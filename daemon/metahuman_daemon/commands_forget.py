@@ -85,6 +85,7 @@ def _plain(ahead: Ahead, *, dry_run: bool) -> dict[str, Any]:
         ],
         "files_there": [str(file) for file in ahead.files],
         "versions_that_know": list(ahead.stale),
+        "versions_untold": list(ahead.untold),
         "consolidation": ahead.due,
         "erase_versions": ahead.erases,
     }

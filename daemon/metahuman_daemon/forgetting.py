@@ -19,7 +19,7 @@ from metahuman_core.looking import adopt_versions, look, missing_sources
 from metahuman_core.registry import load_registry
 from metahuman_core.settings import Settings
 from metahuman_core.versions.knowing import still_there as still_known
-from metahuman_core.versions.knowing import versions_that_know
+from metahuman_core.versions.knowing import versions_that_know, versions_untold
 from metahuman_daemon.clock import now
 from metahuman_daemon.holding import memories_are
 from metahuman_daemon.in_words import versions_named
@@ -35,7 +35,8 @@ _WORDS, _CHARS, _HASH = 14, 90, 12
 class Ahead:
     """What would go. `stale`: the versions that know one of these memories; `due`: why a consolidation is due then ("":
     none is); `erases`: whether what is stale goes once that is live; `files`: those on the disk that say them.
-    `already`: since which day what was named by its hash is erased.
+    `untold`: versions of which nobody knows what they trained. `already`: since which day what was named by its hash is
+    erased.
     """
 
     meant: tuple[Meant, ...]
@@ -43,6 +44,7 @@ class Ahead:
     due: str
     erases: bool
     files: tuple[Path, ...]
+    untold: tuple[int, ...] = ()
     already: str = ""
 
 
@@ -56,9 +58,10 @@ def look_ahead(settings: Settings, profile: str, words: Sequence[str]) -> Ahead:
         else:
             look(settings, profile, ledger, registry)
         if already := erased_already(ledger, words):
-            return Ahead((), (), "", settings.forget.erase_versions, (), already)
+            return Ahead((), (), "", settings.forget.erase_versions, (), already=already)
         meant = find_meant(settings, profile, ledger, words, Path.cwd())
         runs = ledger.forgetting.runs([one.memory.digest for one in meant])
+        noted = ledger.adopted()
     knowing = versions_that_know(registry, runs)
     return Ahead(
         meant=meant,
@@ -66,6 +69,7 @@ def look_ahead(settings: Settings, profile: str, words: Sequence[str]) -> Ahead:
         due=why_due_without_news(registry, knowing),
         erases=settings.forget.erase_versions,
         files=tuple(still_there(settings, profile, [file for one in meant for file in one.files])),
+        untold=versions_untold(registry, noted),
     )
 
 
@@ -109,6 +113,11 @@ def consequences(ahead: Ahead, *, done: bool) -> list[str]:
             "the files stay as they are, and what is erased is not read from them again; delete them yourself:"
         )
         lines += [f"  {visible(str(file))}" for file in ahead.files]
+    if ahead.untold:
+        lines.append(
+            f"what {versions_named(ahead.untold)} trained nobody knows: it may be what is erased. `metahuman reset` "
+            "has the next run begin without it"
+        )
     if not ahead.stale:
         return lines
     named, know = versions_named(ahead.stale), "know" if len(ahead.stale) > 1 else "knows"

@@ -22,15 +22,17 @@ from metahuman_daemon.visible import visible
 _GIB, _MIB = 1 << 30, 1 << 20
 _LONGEST_ORIGIN = 40
 _COLUMNS = (
-    "", "version", "when", "from", "samples", "mode", "outcome", "notes", "new", "old", "BWT", "general", "size",
-    "on disk", "Ollama",
+    "", "version", "when", "from", "samples", "mode", "outcome", "notes", "new", "old", "BWT", "F", "FWT", "general",
+    "KL", "size", "on disk", "Ollama",
 )  # fmt: skip
-_NUMBERS = frozenset({"version", "samples", "new", "old", "BWT", "general", "size"})
+_NUMBERS = frozenset({"version", "samples", "new", "old", "BWT", "F", "FWT", "general", "KL", "size"})
 _MARKS: dict[Standing, str] = {"live": "*", "behind": "|", "branch": ""}
 EXPLAINED = (
     "* live, | what it was made on; without a mark: another branch\n"
     "new, old: how many of the kept-out questions about new and older memories were answered, before→after; BWT: what\n"
-    "became of older batches since each was learned; general: bits per byte on general questions, less is better"
+    "became of older batches since each was learned, F: how far each is below its best, FWT: what was known of the\n"
+    "new memories before, beyond the base; general: bits per byte on general questions, less is better; KL: to the\n"
+    "base, on plain text, in nats a token"
 )
 
 
@@ -125,8 +127,11 @@ def _rows(registry: Registry, found: dict[int, OnDisk], stale: Collection[int]) 
             outcome.replace("_", " "),
             ", ".join(note for note, holds in notes.items() if holds),
             *(_change(version, f"{name}_recall", "{:.0%}") for name in ("new", "old")),
-            "" if (bwt := version.metrics.get("backward_transfer")) is None else f"{100 * bwt:+.0f}",
+            _one(version, "backward_transfer", "{:+.0f}", 100),
+            _one(version, "forgetting", "{:.0f}", 100),
+            _one(version, "forward_transfer", "{:+.0f}", 100),
             _change(version, "general_bits_per_byte", "{:.2f}"),
+            _one(version, "kl_to_anchor", "{:.2f}"),
             _size(taken) if taken else "",
             f"absent: {', '.join(here.absent)}" if here.absent else _storage(version),
             version.publication,
@@ -171,6 +176,11 @@ def _storage(version: Version) -> str:
 def _change(version: Version, name: str, shown: str) -> str:
     before, after = version.metrics.get(f"{name}_before"), version.metrics.get(f"{name}_after")
     return "" if before is None or after is None else f"{shown.format(before)}→{shown.format(after)}"
+
+
+def _one(version: Version, name: str, shown: str, times: int = 1) -> str:
+    value = version.metrics.get(name)
+    return "" if value is None else shown.format(times * value)
 
 
 def _size(count: int) -> str:

@@ -1,7 +1,7 @@
 """Which versions know what: those that trained a memory, and those whose weights go back to one that did. Pure.
 
 Invariant: a version whose weights may hold a memory is never said to be free of it. What an imported version trained
-nobody knows, and so it is not named.
+nobody knows: it is named as such (`versions_untold`), and calls for nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ def versions_that_know(registry: Registry | None, runs: Collection[str]) -> froz
         if version.run_label in runs or any(one.version in found for one in _made_of(version, registry)):
             found.add(version.version)
     return frozenset(found)
+
+
+def versions_untold(registry: Registry | None, noted: Collection[str]) -> tuple[int, ...]:
+    """The versions of which nobody knows what they trained: `noted` are the runs (labels) of which it is known."""
+    history = registry.training_history if registry else ()
+    return tuple(v.version for v in history if v.run_label not in noted and not v.erased and v.storage != "removed")
 
 
 def still_there(registry: Registry, numbers: Collection[int]) -> tuple[Version, ...]:

@@ -76,6 +76,13 @@ def test_without_yes_it_shows_what_would_go_and_does_nothing(root: MadeUpRoot) -
         assert not ledger.forgetting.erased()
 
 
+def test_a_version_that_trained_nobody_knows_what_is_named(root: MadeUpRoot) -> None:
+    root.parts(2).run_dir.joinpath("memories.jsonl").unlink()
+    shown = root.metahuman("forget", "marramsund", "boat")
+    assert "what version 2 trained nobody knows" in shown.err
+    assert root.forked("forget", HASH[:8], "--dry-run", "--json").json["versions_untold"] == [2]
+
+
 def test_a_dry_run_can_be_read_by_programs(root: MadeUpRoot) -> None:
     shown = root.forked("forget", HASH[:8], "--dry-run", "--json").json
     (memory,) = shown["memories"]
