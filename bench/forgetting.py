@@ -85,7 +85,7 @@ def _words() -> argparse.Namespace:
     size = words.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="two cycles of six facts, one seed, two strategies")
     size.add_argument("--tiny", action="store_true", help="a random model that learns nothing: does the bench run?")
-    words.add_argument("--model", type=Path, default=_BASE, help="the base's folder (default: the demo's SmolLM2-135M)")
+    words.add_argument("--model", type=Path, default=_BASE, help="the base: a folder (default: the demo's SmolLM2-135M)")
     words.add_argument("--cycles", type=int, default=_CYCLES, help=f"batches (default {_CYCLES})")
     words.add_argument("--seeds", type=int, default=_SEEDS, help=f"how often, with other facts (default {_SEEDS})")
     words.add_argument("--first-seed", type=int, default=1, help="so that several machines can share the work")
@@ -126,7 +126,7 @@ def _set_environment(threads: int | None) -> None:
 
 
 def _planned(given: argparse.Namespace) -> Bench:
-    base = _tiny_base(given.results) if given.tiny else given.model
+    base = _tiny_base(given.results) if given.tiny else _found(given.model)
     if not (base / "config.json").is_file():
         raise UsageError(f"there is no model in {base}", "run `metahuman setup --demo`, or name one with --model")
     sha256, recipe = fingerprint(base), TrainingSettings(device=given.device)
@@ -138,6 +138,12 @@ def _planned(given: argparse.Namespace) -> Bench:
         {seed: base_cell(seed, material, recipe, sha256) for seed, material in materials.items()},
         tuple(Line(one, seed, material, recipe, sha256) for one in strategies for seed, material in materials.items()),
     )
+
+
+def _found(model: Path) -> Path:
+    """A folder, or one that the demo has, by its name or the beginning of it."""
+    of_the_demo = sorted(data_folder().glob(f"{model.name}*/config.json"))
+    return of_the_demo[0].parent if not model.exists() and of_the_demo else model
 
 
 def _materials(given: argparse.Namespace) -> dict[int, Material]:

@@ -23,7 +23,7 @@ _FAILED_IN_A_ROW = 2
 
 @dataclass(frozen=True, slots=True)
 class Afresh:
-    """How a consolidation starts; `compared_with`: its parent's adapter, where that stands on the same anchor."""
+    """How a consolidation starts; `compared_with`: its parent's adapter, or its model/ where that stands elsewhere."""
 
     start: Start
     compared_with: str | None
@@ -82,8 +82,14 @@ def why_in_vain(registry: Registry | None, knowing: Collection[int]) -> str:
     return f"version {last.version}, made without it, did not pass, and the same would come again"
 
 
-def begin_afresh(start: Start, registry: Registry, root: Path, is_there: Callable[[Version], bool]) -> Afresh:
-    """The start of a consolidation in the place of a run that would start so. `is_there`: a version's adapter is.
+def begin_afresh(
+    start: Start,
+    registry: Registry,
+    root: Path,
+    has_adapter: Callable[[Version], bool],
+    has_model: Callable[[Version], bool],
+) -> Afresh:
+    """The start of a consolidation in the place of a run that would start so. `has_…`: whether a version's can be had.
 
     Raises MetahumanError where the line's first anchor is not there.
     """
@@ -99,7 +105,9 @@ def begin_afresh(start: Start, registry: Registry, root: Path, is_there: Callabl
         )
     same = (parent.anchor_model, parent.anchor_revision) == (anchor, revision) and bool(parent.adapter_path)
     afresh = replace(start, anchor=anchor, anchor_revision=revision, warm_start=None, note="")
-    return Afresh(afresh, parent.adapter_path if same and is_there(parent) else None)
+    if same and has_adapter(parent):
+        return Afresh(afresh, parent.adapter_path)
+    return Afresh(afresh, parent.output_model_path if has_model(parent) else None)
 
 
 def _number(version: Version) -> int:

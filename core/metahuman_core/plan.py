@@ -35,7 +35,8 @@ class Plan:
     `from_rolled_back`: the parent was rolled back before the run began, and a person named it: that makes a branch.
     `questions_sha256`: of what a model asked of the memories (see model_study/frozen.py), "" where none was asked.
     `consolidation`: why all that counts is trained anew, from the line's first anchor ("": an ordinary run);
-    `compared_with`: the parent's adapter folder, which such a run does not go on from and is measured against.
+    `compared_with`: the parent's adapter folder, or its model/ where that stands on another anchor: what such a run is
+    measured against, and does not go on from.
     `parent_knows_erased`: what the parent says in that measuring may be what was erased, and is not written down.
     """
 

@@ -53,6 +53,11 @@ class Choice:
     questions: tuple[AskedOfMemory, ...] = ()
 
     @property
+    def of_parent(self) -> str | None:
+        """The parent's adapter or model/ that the run needs: to go on from, or to be measured against."""
+        return self.start.warm_start or self.compared_with
+
+    @property
     def is_due(self) -> bool:
         """Whether there is something to train, and a reason to."""
         return bool(self.new or (self.due_without_news and self.replay))
@@ -80,10 +85,13 @@ def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | 
     without_news = why_due_without_news(registry, knowing)
     if registry and (why := why_consolidate(registry, start.parent, knowing, settings.training.consolidate_every)):
 
-        def is_there(version: Version) -> bool:
+        def has_adapter(version: Version) -> bool:
             return parts_of(version, paths).has_adapter() or find_archived(version, paths, archive) is not None
 
-        afresh = begin_afresh(start, registry, settings.root, is_there)
+        def has_model(version: Version) -> bool:
+            return parts_of(version, paths).has_model() or not why_not_rebuildable(version, registry, paths, archive)
+
+        afresh = begin_afresh(start, registry, settings.root, has_adapter, has_model)
         # All of them, of every mode: what is left out would be forgotten.
         whole = choose_replay(trained, len(trained), settings.dataset.seed, "all")
         knows = afresh.start.parent is not None and afresh.start.parent.version in knowing

@@ -32,6 +32,11 @@ class Made:
     gguf: Gguf
     checked: Checked
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not to be live: what the gate said, and what the GGUF is not."""
+        return (*self.learned.verdict.reasons, *self.checked.reasons)
+
 
 def fresh_registry(base: str, model_type: str) -> Registry:
     """A registry for a lineage that begins: the shipped one, with this base as the original."""
@@ -130,7 +135,7 @@ def _entry(plan: Plan, made: Made, run_dir: Path, root: Path, now: datetime) -> 
         parent_version=plan.parent_version,
         consolidated=bool(plan.consolidation),
         outcome=outcome,
-        reasons=made.learned.verdict.reasons,
+        reasons=made.reasons,
         storage="full",
         publication="due" if passed and plan.publish else "off",
         ollama_name=plan.ollama_name,

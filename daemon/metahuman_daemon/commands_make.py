@@ -59,8 +59,8 @@ def fine_tune(
         _show_ahead(looked)
         if looked.choice.new and settings.study.ollama_model:
             typer.echo(f"{settings.study.ollama_model} would be asked about those of which it has not been asked yet")
-        anchor = looked.choice.start.anchor
-        for line in look_ahead_to_base(settings, profile, anchor) if looked.choice.is_due else ():
+        anchor, of_parent = looked.choice.start.anchor, looked.choice.of_parent
+        for line in look_ahead_to_base(settings, profile, anchor, of_parent) if looked.choice.is_due else ():
             typer.echo(line)
         return
     with ProgressView() as view:

@@ -161,8 +161,7 @@ def _begin(
         say(f"a consolidation, on all that counts: {choice.consolidation}")
     require_room(settings, wish.profile, registry, base=wish.base_model, anchor=choice.start.anchor)
     require_converter()
-    adapter = choice.start.warm_start or choice.compared_with
-    have_base(settings, wish.profile, choice.start.anchor, adapter, report, say, lock_fd)
+    have_base(settings, wish.profile, choice.start.anchor, choice.of_parent, report, say, lock_fd)
     choice = with_questions(settings, wish.profile, choice, report, say)
     log = settings.root / "state" / "fetch.log"
 

@@ -101,27 +101,33 @@ def have_for(
 
 
 def have_base(
-    settings: Settings, profile: str, anchor: str, warm_start: str | None, report: Report, say: Say, lock_fd: int
+    settings: Settings, profile: str, anchor: str, of_parent: str | None, report: Report, say: Say, lock_fd: int
 ) -> None:
-    """Have what a run trains on: the version's model/ that is its anchor, the adapter that it goes on in."""
-    registry = load_registry(settings.registry_path(profile))
-    if version := _missing_base(settings, registry, anchor):
+    """Have what a run trains on: the version's model/ that is its anchor; what it goes on from or is measured against,
+    the parent's adapter or model/ (`of_parent`).
+    """
+    for version in _missing(settings, profile, anchor, of_parent):
         have(settings, profile, version.version, "full", report, say, lock_fd)
-    history = registry.training_history if registry and warm_start else ()
-    for parent in (v for v in history if v.adapter_path == warm_start):
+    registry = load_registry(settings.registry_path(profile))
+    history = registry.training_history if registry and of_parent else ()
+    for parent in (v for v in history if v.adapter_path == of_parent):
         have_adapter(settings, profile, parent.version, say)
 
 
-def look_ahead_to_base(settings: Settings, profile: str, anchor: str) -> list[str]:
+def look_ahead_to_base(settings: Settings, profile: str, anchor: str, of_parent: str | None) -> list[str]:
     """What `have_base` would make, for people."""
-    version = _missing_base(settings, load_registry(settings.registry_path(profile)), anchor)
-    return look_ahead(settings, profile, version.version, "full") if version else []
+    return [
+        line
+        for version in _missing(settings, profile, anchor, of_parent)
+        for line in look_ahead(settings, profile, version.version, "full")
+    ]
 
 
-def _missing_base(settings: Settings, registry: Registry | None, anchor: str) -> Version | None:
-    """The version whose model/ is an anchor, where that is not here."""
-    there = (settings.root / anchor / "config.json").is_file()
-    return registry.by_model_path(anchor) if registry and not there else None
+def _missing(settings: Settings, profile: str, *models: str | None) -> list[Version]:
+    """The versions whose model/ these are, where it is not here."""
+    registry = load_registry(settings.registry_path(profile)) or Registry()
+    absent = [model for model in models if model and not (settings.root / model / "config.json").is_file()]
+    return [version for model in absent if (version := registry.by_model_path(model))]
 
 
 def have_adapter(settings: Settings, profile: str, number: int, say: Say) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from safetensors.torch import load_file
@@ -162,3 +163,39 @@ def test_a_second_fine_tune_while_one_runs_is_told_so_with_exit_status_75(root: 
     assert finished.code == 75
     assert "a cycle is running (another run, pid " in finished.err
     assert not (root.folder / "profiles" / "ines" / "out").exists()
+
+
+def test_a_consolidation_of_a_chain_is_measured_against_the_model_of_the_version_before(
+    chained: Root, tmp_path: Path
+) -> None:
+    """Its anchor is the first one's base, on which the parent's adapter means nothing."""
+    root = replace(chained, folder=tmp_path / "root")
+    shutil.copytree(chained.folder, root.folder)
+    shutil.rmtree(root.run_dir(root.registry().training_history[-1]) / "model")
+    root.set("training", "consolidate_every = 2")
+    root.remember(("My cousin Inga grows saffron in a glasshouse near Loule.",), "2031-04-05")
+    ahead = root.fine_tune("--dry-run")
+    assert "version 2: model/ is made again" in ahead.out, ahead.out
+    root.make_version()
+    *_, two, three = root.registry().training_history
+    assert (three.consolidated, three.anchor_model, two.anchor_model) == (True, "base", chained_on(two, root))
+    said = said_before(root, three)
+    told = {(answer["memory"], answer["ask"]): answer["after"] for answer in answers(root, two)}
+    assert said.keys() & told.keys()
+    for key in said.keys() & told.keys():
+        assert said[key]["bits_per_byte"] == pytest.approx(told[key]["bits_per_byte"], rel=0.05)
+
+
+def chained_on(version: Version, root: Root) -> str:
+    parent = root.registry().find(version.parent_version or 0)
+    assert parent is not None
+    return parent.output_model_path
+
+
+def answers(root: Root, version: Version) -> list[Any]:
+    measured = json.loads((root.run_dir(version) / "evaluation.json").read_text(encoding="utf-8"))
+    return [answer for answer in measured["answers"] if answer["set"] in ("new", "old")]
+
+
+def said_before(root: Root, version: Version) -> dict[tuple[str, str], Any]:
+    return {(answer["memory"], answer["ask"]): answer["before"] for answer in answers(root, version)}

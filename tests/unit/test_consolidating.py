@@ -157,6 +157,14 @@ def test_where_the_base_stays_behind_and_is_free_of_it_the_next_run_needs_memori
 # --- what it starts from --------------------------------------------------------------------------------------------
 
 
+def there(_: Version) -> bool:
+    return True
+
+
+def nowhere(_: Version) -> bool:
+    return False
+
+
 def start_on(parent: Version, **fields: Any) -> Start:
     own: dict[str, Any] = {
         "base_model": parent.output_model_path,
@@ -170,28 +178,32 @@ def start_on(parent: Version, **fields: Any) -> Start:
 
 def test_it_starts_from_the_anchor_without_an_adapter_and_keeps_its_parent(entry: Entry, tmp_path: Path) -> None:
     line = (entry(1), entry(2))
-    afresh = begin_afresh(start_on(line[1]), registry_of(*line), tmp_path, lambda _: True)
+    afresh = begin_afresh(start_on(line[1]), registry_of(*line), tmp_path, there, there)
     assert (afresh.start.anchor, afresh.start.anchor_revision) == ("Some/Base-1B", "c0ffee")
     assert (afresh.start.warm_start, afresh.start.parent) == (None, line[1])
     assert afresh.start.base_model == line[1].output_model_path
     assert afresh.compared_with == line[1].adapter_path
 
 
-def test_an_adapter_that_is_nowhere_is_compared_with_nothing(entry: Entry, tmp_path: Path) -> None:
+def test_where_the_adapter_is_nowhere_it_is_compared_with_the_model_and_else_with_the_base(
+    entry: Entry, tmp_path: Path
+) -> None:
     line = (entry(1), entry(2))
-    assert begin_afresh(start_on(line[1]), registry_of(*line), tmp_path, lambda _: False).compared_with is None
+    start, registry = start_on(line[1]), registry_of(*line)
+    assert begin_afresh(start, registry, tmp_path, nowhere, there).compared_with == line[1].output_model_path
+    assert begin_afresh(start, registry, tmp_path, nowhere, nowhere).compared_with is None
 
 
 def test_in_a_chain_it_starts_from_the_first_anchor_of_the_line(entry: Entry, tmp_path: Path) -> None:
     one = entry(1)
     two = entry(2, anchor_model=one.output_model_path, anchor_revision="sha256:2")
     chained = start_on(two, anchor=two.output_model_path, anchor_revision="", warm_start=None, note="a note")
-    afresh = begin_afresh(chained, registry_of(one, two), tmp_path, lambda _: True)
+    afresh = begin_afresh(chained, registry_of(one, two), tmp_path, there, there)
     assert (afresh.start.anchor, afresh.start.anchor_revision) == ("Some/Base-1B", "c0ffee")
-    assert (afresh.compared_with, afresh.start.note) == (None, "")
+    assert (afresh.compared_with, afresh.start.note) == (two.output_model_path, "")
 
 
 def test_a_first_anchor_that_is_not_there_is_said(entry: Entry, tmp_path: Path) -> None:
     line = (entry(1, anchor_model="./base"), entry(2, anchor_model="./base"))
     with pytest.raises(MetahumanError, match=r"begins on \./base, as version 1 did, and that is not there"):
-        begin_afresh(start_on(line[1]), registry_of(*line), tmp_path, lambda _: True)
+        begin_afresh(start_on(line[1]), registry_of(*line), tmp_path, there, there)

@@ -58,14 +58,16 @@ class Desk:
         (folder / "model.gguf").write_bytes(b"GGUF" + bytes([number]))
         return folder
 
-    def enter(self, number: int, verdict: Verdict = PASSED, **fields: Any) -> Version:
+    def enter(
+        self, number: int, verdict: Verdict = PASSED, gguf_reasons: tuple[str, ...] = (), **fields: Any
+    ) -> Version:
         """Enter that run."""
         run_dir = self.run_dir(number)
         made = Made(
             learned=learned(verdict),
             merged=Merged("m", 5000),
             gguf=Gguf(sha256_file(run_dir / "model.gguf"), 5, "Q8_0"),
-            checked=Checked(0.004, 0.97, 300, ()),
+            checked=Checked(0.004, 0.97, 300, gguf_reasons),
         )
         return register(self.plan(**fields), made, run_dir, self.root, self.now())
 
@@ -234,3 +236,8 @@ def test_what_is_no_number_is_not_written_so_that_the_registry_can_be_read(desk:
     assert desk.registry().training_history == (version,)
     assert {"kl_to_anchor", "general_bits_per_byte_after", "gguf_mean_kl"}.isdisjoint(version.metrics)
     assert version.metrics["general_bits_per_byte_before"] == 2.0
+
+
+def test_what_is_wrong_with_the_gguf_of_a_rejected_version_is_told_too(desk: Desk) -> None:
+    entered = desk.enter(1, FAILED, ("mean KL of the GGUF to model/ is 2",))
+    assert entered.reasons == ("new memories are not answered", "mean KL of the GGUF to model/ is 2")

@@ -71,7 +71,7 @@ def _verdict(facts: Facts) -> Html:
     return section(
         "Verdict",
         paragraph(told, "good verdict" if learned.verdict.passed else "bad verdict"),
-        bullets(learned.verdict.reasons),
+        bullets(facts.made.reasons),
         *(first if learned.first_reasons else ()),
     )
 

@@ -118,4 +118,7 @@ def _run_gguf(gguf: Path, texts: list[dict[str, Any]], stop: StopRequested) -> _
 def require_passed(checked: Checked) -> None:
     """Raise MetahumanError where the GGUF is not the model: that is a fault of the merge, not of the training."""
     if checked.reasons:
-        raise MetahumanError(f"the GGUF does not do what was measured: {'; '.join(checked.reasons)}")
+        raise MetahumanError(
+            f"the GGUF does not do what was measured: {'; '.join(checked.reasons)}",
+            "`metahuman fine-tune --discard` makes all of it anew",
+        )

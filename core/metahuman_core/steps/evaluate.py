@@ -1,6 +1,6 @@
 """Measures a new adapter against the version before it, on prompts that neither was trained on.
 
-Invariant: both speak on one and the same base, and are asked in the same batches.
+Invariant: both speak on one and the same base, if the one before can, and are asked in the same batches.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from peft import PeftModel
 from pydantic import TypeAdapter
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from metahuman_core.dataset.extras import unknown_questions
 from metahuman_core.durable import write_text
@@ -67,18 +67,13 @@ def evaluate(
     *,
     keeps_before: bool = True,
 ) -> Evaluation:
-    """Measure `adapter` against `before` (an adapter), else against the anchor; write `out`, the verdict included.
+    """Measure `adapter` against `before` (an adapter, or a model), else the anchor; write `out`, the verdict included.
 
     `base` is afterwards as it was. Without `keeps_before` what `before` said is measured, and not written down.
     Raises StoppedError.
     """
-    report(Progress("evaluate", note="loading the adapter"))
-    model = PeftModel.from_pretrained(base.model(), adapter, adapter_name="after")
-    if before is not None:
-        model.load_adapter(str(before), adapter_name="before")
     tokenizer = load_tokenizer(anchor.folder)
     put = _encoded(prompts, tokenizer, max_tokens)
-    asking = _Asking(model, tokenizer, has_before=before is not None, stop=stop)
     # What the parent said when it was measured itself it would say again.
     unknown = [one for one in put if one.prompt.parents is None]
     told, total = 0, len(put) + len(unknown)
@@ -88,7 +83,20 @@ def evaluate(
         told += more
         report(Progress("evaluate", told, total, "prompts"))
 
-    fresh = iter(asking.answers_of("before", unknown, done))
+    another: list[Said] | None = None
+    if before is not None and (before / "config.json").is_file():
+        report(Progress("evaluate", note="loading the version before"))
+        base.let_go()  # there may be no room for both
+        another = _Asking(base.beside(before).model(), tokenizer, has_before=False, stop=stop).answers_of(
+            "before", unknown, done
+        )
+    report(Progress("evaluate", note="loading the adapter"))
+    model = PeftModel.from_pretrained(base.model(), adapter, adapter_name="after")
+    on_same = before is not None and another is None
+    if on_same:
+        model.load_adapter(str(before), adapter_name="before")
+    asking = _Asking(model, tokenizer, has_before=on_same, stop=stop)
+    fresh = iter(asking.answers_of("before", unknown, done) if another is None else another)
     said_before = [one.prompt.parents or next(fresh) for one in put]
     said_after = asking.answers_of("after", put, done)
     asked = [_asked(one, b, a) for one, b, a in zip(put, said_before, said_after, strict=True)]
@@ -123,10 +131,15 @@ def evaluate(
 
 
 class _Asking:
-    """The base with up to two adapters, of which one speaks at a time."""
+    """The base with up to two adapters, of which one speaks at a time; or a model by itself."""
 
     def __init__(
-        self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, *, has_before: bool, stop: StopRequested
+        self,
+        model: PeftModel | PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        has_before: bool,
+        stop: StopRequested,
     ) -> None:
         self._model, self._tokenizer, self._has_before, self._stop = model, tokenizer, has_before, stop
         self._packing, self._pad = packing_of(model.config), tokenizer.pad_token_id or 0
@@ -192,7 +205,9 @@ class _Asking:
 
     @contextmanager
     def _speaking(self, who: Who) -> Iterator[None]:
-        if who == "anchor" or (who == "before" and not self._has_before):
+        if not isinstance(self._model, PeftModel):
+            yield
+        elif who == "anchor" or (who == "before" and not self._has_before):
             with self._model.disable_adapter():
                 yield
         else:

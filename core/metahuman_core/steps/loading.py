@@ -64,6 +64,10 @@ class Base:
         self._model.eval()  # type: ignore[no-untyped-call]
         return self._model
 
+    def beside(self, folder: Path) -> Base:
+        """Another model, to be held in the same way."""
+        return Base(folder, self._device, self._quantize_base)
+
     def let_go(self) -> None:
         """Give its memory back."""
         self._model = None

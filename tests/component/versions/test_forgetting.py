@@ -295,7 +295,8 @@ def test_in_a_chain_it_begins_on_the_first_anchor_and_the_whole_chain_goes(made_
     root.forked("forget", "--yes", MARKER)
     choice = look_ahead(root.settings, Wish(PROFILE)).choice
     assert (choice.start.anchor, choice.start.anchor_revision) == ("base", root.version(1).anchor_revision)
-    assert (choice.start.parent, choice.start.warm_start, choice.compared_with) == (root.version(3), None, None)
+    assert (choice.start.parent, choice.start.warm_start) == (root.version(3), None)
+    assert choice.compared_with == root.version(3).output_model_path
     root.edit(3, consolidated=True, anchor_model="base", anchor_revision=choice.start.anchor_revision)
     assert root.forked("prune").code == 0
     assert [v.erased for v in root.registry.training_history] == [True, True, False]
