@@ -85,7 +85,7 @@ def _words() -> argparse.Namespace:
     size = words.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="two cycles of six facts, one seed, two strategies")
     size.add_argument("--tiny", action="store_true", help="a random model that learns nothing: does the bench run?")
-    words.add_argument("--model", type=Path, default=_BASE, help="the base: a folder (default: the demo's SmolLM2-135M)")
+    words.add_argument("--model", type=Path, default=_BASE, help="base folder (default: the demo's SmolLM2-135M)")
     words.add_argument("--cycles", type=int, default=_CYCLES, help=f"batches (default {_CYCLES})")
     words.add_argument("--seeds", type=int, default=_SEEDS, help=f"how often, with other facts (default {_SEEDS})")
     words.add_argument("--first-seed", type=int, default=1, help="so that several machines can share the work")

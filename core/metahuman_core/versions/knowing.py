@@ -30,8 +30,10 @@ def versions_untold(registry: Registry | None, noted: Collection[str]) -> tuple[
 
 
 def still_there(registry: Registry, numbers: Collection[int]) -> tuple[Version, ...]:
-    """Those of these versions of which not all was erased."""
-    return tuple(v for v in registry.training_history if v.version in numbers and not v.erased)
+    """Those of these versions of which not all was erased; of some the tag in Ollama is left, until it answers."""
+    return tuple(
+        v for v in registry.training_history if v.version in numbers and (not v.erased or v.publication == "done")
+    )
 
 
 def _made_of(version: Version, registry: Registry) -> tuple[Version, ...]:

@@ -346,6 +346,23 @@ def test_copies_in_the_archive_go_and_where_that_is_away_it_is_made_up_for(
     assert where_it_stands(root.folder) == [IN_MEMORY]
 
 
+def test_a_copy_in_the_archive_of_which_the_registry_was_not_told_goes_too(
+    consolidated: MadeUpRoot, tmp_path: Path
+) -> None:
+    root, cold = consolidated, tmp_path / "cold"
+    cold.mkdir()
+    root.set("retention", 'archive_dir = "../cold"')
+    root.set("retention.serving", "keep_last = 1")
+    root.edit(3, parent_version=None)
+    root.forked("prune")
+    shutil.copytree(next(cold.rglob("adapter")), root.parts(1).adapter)  # killed before all that came after the copy
+    root.edit(1, in_archive=False)
+    root.forked("forget", "--yes", MARKER)
+    assert root.forked("prune").code == 0
+    assert root.version(1).erased
+    assert not list(cold.rglob("adapter*"))
+
+
 # --- in Ollama ------------------------------------------------------------------------------------------------------
 
 
@@ -383,10 +400,12 @@ def test_a_server_that_is_down_holds_nothing_up_and_is_made_up_for(
     consolidated.metahuman("forget", "--yes", MARKER)
     apply_retention(settings, PROFILE, str)
     assert where_it_stands(consolidated.folder) == [IN_MEMORY]
+    assert consolidated.forked("status", "--json").json["profiles"][0]["stale_versions"] == [1, 2]
     ollama.start()
     assert plan_ahead(settings, PROFILE).changes == ()
     apply_retention(settings, PROFILE, str)
     assert tags(ollama) == ["latest", "v3"]
+    assert consolidated.forked("status", "--json").json["profiles"][0]["stale_versions"] == []
 
 
 # --- a file that was deleted ----------------------------------------------------------------------------------------

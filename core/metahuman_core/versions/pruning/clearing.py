@@ -15,7 +15,7 @@ from metahuman_core.errors import MetahumanError
 from metahuman_core.layout import ProfilePaths
 from metahuman_core.registry import Registry, Version, load_registry, update_registry
 from metahuman_core.settings import Settings
-from metahuman_core.versions.archive import archive_folder, check_archive, drop, put_away
+from metahuman_core.versions.archive import archive_folder, archived_adapter, check_archive, drop, put_away
 from metahuman_core.versions.footprint import files_of, freed_bytes, parts_below
 from metahuman_core.versions.parts import Part, Parts, parts_of
 from metahuman_core.versions.sane import require_sane
@@ -85,7 +85,7 @@ def clear(version: Version, parts: Iterable[Part], site: Site, reached: Callable
     ]
     if "adapter" in going and version.storage != "removed":
         put_away_there(version, site)  # that it lies there, whole, is seen again before it goes from here
-    archive = archive_of(site, used=True) if version.storage == "removed" and version.in_archive else None
+    archive = _archive_to_clear(version, site) if version.storage == "removed" else None
     places = [getattr(here, part) for part in going]
     freed = freed_bytes(file for part in going for file in files[part])
     _rename_all(places)
@@ -98,6 +98,14 @@ def clear(version: Version, parts: Iterable[Part], site: Site, reached: Callable
         drop(version, site.paths, archive)
         update_registry(site.registry_path, lambda now: now.with_fields(version.version, in_archive=False))
     return freed
+
+
+def _archive_to_clear(version: Version, site: Site) -> Path | None:
+    """The cold storage where a version's adapter lies there, or may: it was killed before the registry was told."""
+    if version.in_archive:
+        return archive_of(site, used=True)
+    there = site.archive is not None and archived_adapter(version, site.paths, site.archive).is_dir()
+    return site.archive if there else None
 
 
 def _rename_all(places: list[Path]) -> None:

@@ -95,7 +95,7 @@ def _to_erase(settings: Settings, registry: Registry, paths: ProfilePaths) -> fr
     live, base = registry.live(), registry.by_model_path(base_name(None, registry))
     if live is None or live.version in knowing:
         return frozenset()
-    return frozenset(v.version for v in still_there(registry, knowing) if v != base)
+    return frozenset(v.version for v in still_there(registry, knowing) if v != base and not v.erased)
 
 
 def candidate(
