@@ -165,6 +165,19 @@ def test_a_second_fine_tune_while_one_runs_is_told_so_with_exit_status_75(root: 
     assert not (root.folder / "profiles" / "ines" / "out").exists()
 
 
+def test_every_second_version_is_merged_and_the_next_one_goes_on_in_an_adapter_on_that(
+    chained: Root, tmp_path: Path
+) -> None:
+    root = replace(chained, folder=tmp_path / "root")
+    shutil.copytree(chained.folder, root.folder)
+    root.remember(("My cousin Inga grows saffron in a glasshouse near Loule.",), "2031-04-05")
+    config = root.config.read_text(encoding="utf-8")
+    root.config.write_text(config.replace("reanchor_every = 1", "reanchor_every = 2"), encoding="utf-8")
+    one, two = root.registry().training_history
+    start = look_ahead(root.settings(), Wish("ines")).choice.start
+    assert (start.anchor, start.warm_start, start.parent) == (one.output_model_path, two.adapter_path, two)
+
+
 def test_a_consolidation_of_a_chain_is_measured_against_the_model_of_the_version_before(
     chained: Root, tmp_path: Path
 ) -> None:
