@@ -82,7 +82,7 @@ class DatasetSettings(_Section):
     questions_per_memory: int = Field(8, ge=0, le=50)
     replay_ratio: float = Field(1.0, ge=0, le=100)
     general_share: float = Field(0.1, ge=0, le=0.5)
-    unknown_share: float = Field(0.02, ge=0, le=0.25)
+    unknown_share: float = Field(0.01, ge=0, le=0.25)
     max_memories: int = Field(0, ge=0)
     seed: int = Field(20, ge=0)
 
