@@ -89,7 +89,9 @@ def choose(settings: Settings, wish: Wish, ledger: Ledger, registry: Registry | 
             return parts_of(version, paths).has_adapter() or find_archived(version, paths, archive) is not None
 
         def has_model(version: Version) -> bool:
-            return parts_of(version, paths).has_model() or not why_not_rebuildable(version, registry, paths, archive)
+            return names_a_folder(version) and (
+                parts_of(version, paths).has_model() or not why_not_rebuildable(version, registry, paths, archive)
+            )
 
         afresh = begin_afresh(start, registry, settings.root, has_adapter, has_model)
         # All of them, of every mode: what is left out would be forgotten.

@@ -106,8 +106,9 @@ def fine_tune(
             journal = None
         if journal:
             registry = load_registry(settings.registry_path(wish.profile))
-            anchor = read_plan(journal.file.inputs).anchor
-            require_room(settings, wish.profile, registry, run_dir=journal.run_dir, base=wish.base_model, anchor=anchor)
+            asked = read_plan(journal.file.inputs)
+            models = asked.anchor, asked.compared_with
+            require_room(settings, wish.profile, registry, run_dir=journal.run_dir, base=wish.base_model, models=models)
         run_dir = journal.run_dir if journal else _begin(settings, wish, report, say, steady, lock_fd)
         if run_dir is None:
             return None
@@ -159,7 +160,8 @@ def _begin(
         return None
     if choice.consolidation:
         say(f"a consolidation, on all that counts: {choice.consolidation}")
-    require_room(settings, wish.profile, registry, base=wish.base_model, anchor=choice.start.anchor)
+    models = choice.start.anchor, choice.compared_with
+    require_room(settings, wish.profile, registry, base=wish.base_model, models=models)
     require_converter()
     have_base(settings, wish.profile, choice.start.anchor, choice.of_parent, report, say, lock_fd)
     choice = with_questions(settings, wish.profile, choice, report, say)

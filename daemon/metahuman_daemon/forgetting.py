@@ -35,8 +35,8 @@ _WORDS, _CHARS, _HASH = 14, 90, 12
 class Ahead:
     """What would go. `stale`: the versions that know one of these memories; `due`: why a consolidation is due then ("":
     none is); `erases`: whether what is stale goes once that is live; `files`: those on the disk that say them.
-    `untold`: versions of which nobody knows what they trained. `already`: since which day what was named by its hash is
-    erased.
+    `untold`: versions of which nobody knows all that they were trained on. `already`: since which day what was named by
+    its hash is erased.
     """
 
     meant: tuple[Meant, ...]
@@ -115,8 +115,8 @@ def consequences(ahead: Ahead, *, done: bool) -> list[str]:
         lines += [f"  {visible(str(file))}" for file in ahead.files]
     if ahead.untold:
         lines.append(
-            f"what {versions_named(ahead.untold)} trained nobody knows: it may be what is erased. `metahuman reset` "
-            "has the next run begin without it"
+            f"nobody knows all that {versions_named(ahead.untold)} {'were' if len(ahead.untold) > 1 else 'was'} "
+            "trained on: what is erased may be among it. `metahuman reset` has the next run begin without it"
         )
     if not ahead.stale:
         return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,15 +26,17 @@ def require_room(
     *,
     run_dir: Path | None = None,
     base: str | None = None,
-    anchor: str = "",
+    models: Iterable[str | None] = (),
 ) -> None:
     """Raise PassingError where the next version would fill the disk up; a base of unknown size is let through.
 
-    `run_dir`: the unfinished run that goes on; `base`: the base if it was named; `anchor`: what will be trained on.
+    `run_dir`: the unfinished run that goes on; `base`: the base if it was named; `models`: versions' model/ that
+    it needs, its anchor perhaps.
     """
     ahead = moments(settings, registry, run_dir, base)
-    if ahead and registry:
-        ahead = _with_the_anchor(settings, profile, registry, anchor, ahead)
+    for model in models:
+        if ahead and registry and model:
+            ahead = _with_rebuilt(settings, profile, registry, model, ahead)
     most = peak(ahead)
     free_bytes = shutil.disk_usage(settings.root).free
     if most is None or most.needs_bytes <= free_bytes:
@@ -46,12 +49,12 @@ def require_room(
     )
 
 
-def _with_the_anchor(
-    settings: Settings, profile: str, registry: Registry, anchor: str, ahead: tuple[Moment, ...]
+def _with_rebuilt(
+    settings: Settings, profile: str, registry: Registry, model: str, ahead: tuple[Moment, ...]
 ) -> tuple[Moment, ...]:
-    """The same, after a version's `model/` was rebuilt that is to be trained on and is not here."""
-    version = registry.by_model_path(anchor)
-    if version is None or (settings.root / anchor / "config.json").is_file():
+    """The same, after a version's `model/` was rebuilt that is needed and is not here."""
+    version = registry.by_model_path(model)
+    if version is None or (settings.root / model / "config.json").is_file():
         return ahead
     try:
         paths = ProfilePaths(settings.root, profile)

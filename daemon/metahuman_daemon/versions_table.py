@@ -31,8 +31,8 @@ EXPLAINED = (
     "* live, | what it was made on; without a mark: another branch\n"
     "new, old: how many of the kept-out questions about new and older memories were answered, before→after; BWT: what\n"
     "became of older batches since each was learned, F: how far each is below its best, FWT: what was known of the\n"
-    "new memories before, beyond the base; general: bits per byte on general questions, less is better; KL: to the\n"
-    "base, on plain text, in nats a token"
+    "new memories before, beyond the base; general: bits per byte on general questions, less is better; KL: to what\n"
+    "the adapter stands on, on plain text, in nats a token"
 )
 
 

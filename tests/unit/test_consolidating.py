@@ -12,7 +12,7 @@ from metahuman_core.consolidating import begin_afresh, why_consolidate, why_due_
 from metahuman_core.errors import MetahumanError
 from metahuman_core.lineage import Start
 from metahuman_core.registry import Registry, Version
-from metahuman_core.versions.knowing import still_there, versions_that_know
+from metahuman_core.versions.knowing import still_there, versions_that_know, versions_untold
 
 Entry = Callable[..., Version]
 REJECTED: dict[str, Any] = {"outcome": "rejected", "training_success": False}
@@ -152,6 +152,14 @@ def test_where_the_base_stays_behind_and_is_free_of_it_the_next_run_needs_memori
     assert why_due_without_news(registry, (2,)) == ""
     at_the_base = registry_of(one, two, current_base_model="Some/Base-1B")
     assert why_due_without_news(at_the_base, (2,)) == "version 2 knows what was erased"
+
+
+def test_what_stands_on_a_version_that_nobody_knows_of_is_not_known_either(entry: Entry) -> None:
+    imported, two = entry(1, run_label="", storage="removed"), entry(2, anchor_model=entry(1).output_model_path)
+    three = entry(3, consolidated=True)
+    registry, noted = registry_of(imported, two, three), {two.run_label, three.run_label}
+    assert versions_untold(registry, noted) == (2,)
+    assert versions_untold(registry, {""} | noted) == versions_untold(None, noted) == ()
 
 
 # --- what it starts from --------------------------------------------------------------------------------------------

@@ -53,14 +53,16 @@ class Gone:
         """What these files said, and nobody else does; with what they had said before that: digests, in order. With
         how many of the files said such: one that was moved did not.
         """
-        found: set[str] = set()
+        is_lost: dict[str, bool] = {}
         left: set[str] = set()
         for source in sources:
             for (digest,) in self._db.execute("SELECT DISTINCT digest FROM slots WHERE source = ?", (source,)):
-                said_by = self._db.execute("SELECT source FROM slots WHERE digest = ?", (digest,))
-                if all(one in sources for (one,) in said_by):
-                    found.add(digest)
+                if digest not in is_lost:
+                    said_by = self._db.execute("SELECT source FROM slots WHERE digest = ?", (digest,))
+                    is_lost[digest] = all(one in sources for (one,) in said_by)
+                if is_lost[digest]:
                     left.add(source)
+        found = {digest for digest, lost in is_lost.items() if lost}
         if left:
             before = self._db.execute(
                 "SELECT digest, source FROM memories"

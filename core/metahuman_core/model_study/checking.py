@@ -102,9 +102,10 @@ def _faults_of_ask(ask: Marks, place: Told, answer: Marks, whole: Marks, told: S
     foreign = ask.telling - set(known) - VAGUE
     if not known or len(foreign) > len(known):
         yield "a question in words that the memory does not have"
-    if not place.fits(known) or place.lacks(ask):
+    fits = place.fits(known)
+    if not fits or place.lacks(ask):
         yield "it asks for something else than is answered"
-    if any(other.fits(known) > place.fits(known) for other in told if not place.overlaps(other)):
+    if any(other.fits(known) > fits for other in place.rivals(told)):
         yield "other sentences have more of what it asks for"
     if share(answer, ask) == 1 and answer.numbers <= ask.numbers:
         yield "the question gives the answer away"

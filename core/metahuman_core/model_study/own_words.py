@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 
 from metahuman_core.memories.model import Memory
@@ -22,29 +21,32 @@ _MOST_TOGETHER = 3
 _SHARE = 0.6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Told:
-    """Sentences of the person's that follow each other, and what was said to them just before (a question perhaps)."""
+    """Sentences of the person's that follow each other, and what was said to them just before (a question perhaps).
+
+    `sentences`: which ones of the memory's; `alone`: how many of them do not lean on the one before.
+    """
 
     own: Marks
     before: Marks
-
-    @cached_property
-    def both(self) -> Marks:
-        """What was said before, and what the person said."""
-        return Marks(f"{self.before.text}\n{self.own.text}")
+    sentences: frozenset[tuple[int, int]]
+    alone: int
 
     def lacks(self, ask: Marks) -> bool:
-        """Whether a question names somebody or something, or has a number, that these sentences do not tell of."""
-        return bool(self.both.strange_names(ask) or self.both.strange_numbers(ask))
-
-    def overlaps(self, other: Told) -> bool:
-        """Whether one of them is part of the other."""
-        return self.own.text in other.own.text or other.own.text in self.own.text
+        """Whether a question names somebody or something, or has a number, of which none of this tells."""
+        return bool(
+            self.own.strange_names(ask) & self.before.strange_names(ask)
+            or self.own.strange_numbers(ask) & self.before.strange_numbers(ask)
+        )
 
     def fits(self, words: Iterable[str]) -> int:
-        """How many of a question's words they have."""
-        return sum(map(self.both.has, words))
+        """How many of a question's words are in it."""
+        return sum(self.own.has(word) or self.before.has(word) for word in words)
+
+    def rivals(self, told: Iterable[Told]) -> Iterator[Told]:
+        """Those that say something else, in no more sentences."""
+        return (one for one in told if one.alone <= self.alone and not one.sentences & self.sentences)
 
 
 def told_in(memory: Memory) -> tuple[Told, ...]:
@@ -53,11 +55,9 @@ def told_in(memory: Memory) -> tuple[Told, ...]:
     A sentence that leans on the one before (She …, It …) is never without it.
     """
     every = (
-        Told(Marks(joined), said)
-        for text, before in _own_texts(memory)
-        for said in (Marks(before),)
-        for paragraph in paragraphs(text)
-        for joined in _joined(paragraph)
+        Told(Marks(" ".join(paragraph[at] for at in some)), said, frozenset((number, at) for at in some), alone)
+        for number, (said, paragraph) in enumerate(_own_paragraphs(memory))
+        for some, alone in _together(paragraph)
     )
     return tuple(sorted(islice(every, _MOST_TOGETHER * MAX_SENTENCES), key=lambda told: len(told.own.text)))
 
@@ -110,12 +110,22 @@ def _own_texts(memory: Memory) -> Iterator[tuple[str, str]]:
         before = turn.text if turn.role not in {voice, "system"} else ""
 
 
-def _joined(paragraph: tuple[str, ...]) -> Iterator[str]:
+def _own_paragraphs(memory: Memory) -> Iterator[tuple[Marks, tuple[str, ...]]]:
+    """Each paragraph of the person's own, with what was said before its text."""
+    for text, before in _own_texts(memory):
+        said = Marks(before)
+        yield from ((said, paragraph) for paragraph in paragraphs(text))
+
+
+def _together(paragraph: tuple[str, ...]) -> Iterator[tuple[range, int]]:
+    """The places of sentences that can be an answer together, and how many of them can stand alone."""
     for first in range(len(paragraph)):
         if first and leans(paragraph[first]):
             continue
+        alone = 1
         for last in range(first, min(first + _MOST_TOGETHER, len(paragraph))):
             joined = " ".join(paragraph[first : last + 1])
             if len(joined.split()) > MAX_WORDS or len(joined) > MAX_CHARS or paragraph[last].endswith("?"):
                 break
-            yield joined
+            alone += last > first and not leans(paragraph[last])
+            yield range(first, last + 1), alone

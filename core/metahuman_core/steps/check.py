@@ -120,5 +120,5 @@ def require_passed(checked: Checked) -> None:
     if checked.reasons:
         raise MetahumanError(
             f"the GGUF does not do what was measured: {'; '.join(checked.reasons)}",
-            "`metahuman fine-tune --discard` makes all of it anew",
+            "with another quantization, or other bounds in [weights], `metahuman fine-tune --discard` makes it anew",
         )

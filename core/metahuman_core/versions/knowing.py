@@ -24,9 +24,14 @@ def versions_that_know(registry: Registry | None, runs: Collection[str]) -> froz
 
 
 def versions_untold(registry: Registry | None, noted: Collection[str]) -> tuple[int, ...]:
-    """The versions of which nobody knows what they trained: `noted` are the runs (labels) of which it is known."""
-    history = registry.training_history if registry else ()
-    return tuple(v.version for v in history if v.run_label not in noted and not v.erased and v.storage != "removed")
+    """The versions of which nobody knows what they trained, and those that stand on them. `noted`: the runs (labels) of
+    which it is known.
+    """
+    if registry is None:
+        return ()
+    untold = {version.run_label for version in registry.training_history} - set(noted)
+    found = versions_that_know(registry, untold)
+    return tuple(v.version for v in still_there(registry, found) if v.storage != "removed")
 
 
 def still_there(registry: Registry, numbers: Collection[int]) -> tuple[Version, ...]:

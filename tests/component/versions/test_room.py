@@ -100,7 +100,7 @@ def test_a_base_that_has_to_be_rebuilt_first_takes_room_too(made_up: Make) -> No
     root.edit(2, model_bytes=TOO_MUCH, gguf_bytes=TOO_MUCH // 2)
     anchor = root.version(2).output_model_path
     with pytest.raises(PassingError) as refused:
-        require_room(root.settings, "ines", root.registry, base=anchor, anchor=anchor)
+        require_room(root.settings, "ines", root.registry, base=anchor, models=[anchor])
     rebuilt, merging = (
         float(refused.value.message.partition(f"{step} ")[2].partition(" GiB")[0])
         for step in ("rebuilding the base", "merging and quantising")
@@ -111,7 +111,7 @@ def test_a_base_that_has_to_be_rebuilt_first_takes_room_too(made_up: Make) -> No
     remove(root.parts(1).adapter)
     remove(root.parts(1).model)
     with pytest.raises(PassingError) as refused:
-        require_room(root.settings, "ines", root.registry, base=anchor, anchor=anchor)
+        require_room(root.settings, "ines", root.registry, base=anchor, models=[anchor])
     assert "rebuilding the base" not in refused.value.message
 
 

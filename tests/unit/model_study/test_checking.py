@@ -186,6 +186,19 @@ def test_a_question_that_other_sentences_answer_is_refused(ask: str, answer: str
     assert checked(ask, answer, memory=text(said)).kept == ()
 
 
+def test_what_is_told_in_fewer_sentences_is_not_held_against_more_of_them() -> None:
+    memory = text(
+        "The boat has a leak near the keel. We bought tar. The boat was painted in May. My brother did it with brushes."
+    )
+    (kept,) = checked("What is wrong with your brother's boat?", "It has a leak near the keel.", memory=memory).kept
+    assert kept.answer == "The boat has a leak near the keel."
+
+
+def test_a_sentence_with_the_one_that_it_leans_on_counts_as_one() -> None:
+    memory = text("My sister lives in Ghent. My brother is called Jan. He lives in Oslo.")
+    assert checked("Where does your brother live?", "My sister lives in Ghent.", memory=memory).kept == ()
+
+
 def test_of_whom_is_asked_stands_in_the_answer() -> None:
     memory = text(TAUGHT.format(" "))
     (kept,) = checked("Who taught Pieter to weld?", "Grandmother taught Ruth to sail.", memory=memory).kept

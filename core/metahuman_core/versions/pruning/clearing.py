@@ -104,8 +104,10 @@ def _archive_to_clear(version: Version, site: Site) -> Path | None:
     """The cold storage where a version's adapter lies there, or may: it was killed before the registry was told."""
     if version.in_archive:
         return archive_of(site, used=True)
-    there = site.archive is not None and archived_adapter(version, site.paths, site.archive).is_dir()
-    return site.archive if there else None
+    if site.archive is None:
+        return None
+    copy = archived_adapter(version, site.paths, site.archive)
+    return site.archive if copy.is_dir() or partial_of(copy).is_dir() else None
 
 
 def _rename_all(places: list[Path]) -> None:
