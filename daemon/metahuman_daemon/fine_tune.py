@@ -115,7 +115,6 @@ def fine_tune(
         begun(run_dir.name)
         if journal:
             say(f"going on with run {run_dir.name}, behind {_last_step(journal)}")
-            asked = read_plan(journal.file.inputs)
             have_base(
                 settings, wish.profile, asked.anchor, asked.warm_start or asked.compared_with, report, say, lock_fd
             )

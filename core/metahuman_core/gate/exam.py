@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -66,11 +65,11 @@ def exam(run_dir: Path, ancestors: Sequence[Path], stale: frozenset[str], system
     memories that are superseded.
     """
     answered = [answers_in(run) for run in ancestors]
-    new = _first({run_dir.name: [s for s in _probes(run_dir) if s.role == "new"]}, most)
+    new = _first({run_dir.name: [s for s in _probes(run_dir) if s.role == "new"]}, most, {})
     general = islice(_general(system), 2 * most)
-    unknown = _first({"": [s for s in _kept_out(run_dir) if s.kind == "unknown"]}, most // 4)
+    unknown = _first({"": [s for s in _kept_out(run_dir) if s.kind == "unknown"]}, most // 4, {})
     old = _first(_old(run_dir, ancestors, stale), 2 * most, _last_asked(answered))
-    then, parents = _recalled_then(answered), _said_by(ancestors[0], run_dir) if ancestors else {}
+    then, parents = _recalled_then(answered), _said_by(ancestors[0], answered[0], run_dir) if ancestors else {}
     return [
         *(Prompt("new", batch, sample) for batch, sample in new),
         *(Prompt("old", batch, s, tuple(then[_key(s)]), parents.get((*_key(s), s.turns[-1].text))) for batch, s in old),
@@ -115,7 +114,7 @@ def _last_asked(answered: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, in
 
 
 def _first(
-    batches: Mapping[str, Iterable[Sample]], most: int, last_asked: Mapping[str, int] = MappingProxyType({})
+    batches: Mapping[str, Iterable[Sample]], most: int, last_asked: Mapping[str, int]
 ) -> list[tuple[str, Sample]]:
     """The first of every batch, then the second of every batch, and so on, up to `most`: what was not asked for long
     before the rest, else in an order of no meaning.
@@ -154,7 +153,7 @@ def _recalled_then(answered: Sequence[Sequence[Mapping[str, Any]]]) -> Mapping[t
     return then
 
 
-def _said_by(parent: Path, run_dir: Path) -> dict[tuple[str, str, str], Said]:
+def _said_by(parent: Path, answers: Sequence[Mapping[str, Any]], run_dir: Path) -> dict[tuple[str, str, str], Said]:
     """What the parent said, by memory, prompt and wanted answer; nothing where it was asked as somebody else, or with
     other numbers: on another base, device or quantisation.
     """
@@ -162,7 +161,7 @@ def _said_by(parent: Path, run_dir: Path) -> dict[tuple[str, str, str], Said]:
     if asked_as is None or asked_as != _asked_as(run_dir):
         return {}
     try:
-        asked = [TypeAdapter(Asked).validate_python(answer) for answer in answers_in(parent)]
+        asked = [TypeAdapter(Asked).validate_python(answer) for answer in answers]
     except ValidationError:
         return {}
     return {(one.memory, one.ask, one.wanted): one.after for one in asked}
